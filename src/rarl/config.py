@@ -1,0 +1,220 @@
+"""The configuration of a run: nested sections, TOML in and out, dotted overrides, errors that name the remedy."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from rarl.errors import ConfigError
+from rarl.registry import nearest
+
+
+Validated = TypeVar("Validated", bound=BaseModel)
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Run(Section):
+    seed: int = Field(0, ge=0)
+    name: str = ""  # empty: the config file's own name
+    out: str = "runs"  # where run folders are made
+
+
+class Model(Section):
+    base: str = "Qwen/Qwen2-VL-2B-Instruct"  # hub id, folder, or "tiny" for the embedded checkpoint
+    adapter: str = ""  # a PEFT folder, merged into the base first: the reference is then base + adapter
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    device: str = "auto"
+    max_vision_tokens: int = Field(1024, ge=4)  # per image: 1,024 tokens are about 900 x 900 pixels
+    gradient_checkpointing: bool = False
+
+
+class Lora(Section):
+    r: int = Field(8, ge=1)
+    alpha: int = Field(16, ge=1)
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class Data(Section):
+    name: str = "phantom"
+    root: str = ""  # where the files are; empty: the hub, or nothing where none are needed
+    split: str = "train"
+    limit: int | None = Field(None, ge=1)  # at most so many examples
+    on_error: Literal["raise", "skip"] = "raise"
+    options: dict[str, Any] = {}  # further arguments of the data set's own loader
+
+
+class PromptSection(Section):
+    pool: str = "default"  # a shipped pool, or a TOML file
+    diversity: bool = True  # an instruction drawn for each training prompt; false: the pool's reasoning prompt
+    reasoning: bool = True  # at inference: ask for reasoning before the answer
+
+
+class RolloutSection(Section):
+    group_size: int = Field(8, ge=2)
+    prompts_per_step: int = Field(8, ge=1)
+    max_new_tokens: int = Field(256, ge=1)
+    temperature: float = Field(1.0, gt=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+
+
+class RewardSection(Section):
+    weights: dict[str, float] = {
+        "format": 0.2,
+        "accuracy": 1.0,
+        "grounding": 0.4,
+        "consistency": 0.2,
+        "substance": 0.1,
+    }
+    # A gated part counts in proportion to its gates: r_k is multiplied by each gate's own value.
+    gates: dict[str, tuple[str, ...]] = {"grounding": ("format",), "consistency": ("format",), "substance": ("format",)}
+    extra: tuple[str, ...] = ()  # "my.py:function" or "package.module:function"; weights by function name, else 1.0
+
+
+class Train(Section):
+    steps: int = Field(200, ge=1)
+    lr: float = Field(1e-5, gt=0)
+    schedule: Literal["constant", "linear", "cosine"] = "linear"
+    warmup_steps: int = Field(5, ge=0)
+    weight_decay: float = Field(0.0, ge=0)
+    loss: Literal["grpo", "dapo", "dr_grpo", "gspo", "cispo"] = "grpo"
+    beta: float = Field(0.04, ge=0)  # weight of the KL against the reference; 0 saves the reference pass
+    clip_low: float = Field(0.2, gt=0, lt=1)
+    clip_high: float = Field(0.2, gt=0)
+    updates_per_batch: int = Field(1, ge=1)
+    max_grad_norm: float = Field(1.0, gt=0)
+    resample: int = Field(0, ge=0)  # rounds of replacing groups in which all rewards are equal
+    tokens_per_batch: int = Field(16384, ge=1)  # a micro-batch holds whole groups up to so many tokens
+
+
+class Sft(Section):
+    target: Literal["answer", "rationale"] = "answer"
+
+
+class Eval(Section):
+    enabled: bool = True
+    every_steps: int = Field(0, ge=0)  # 0: only before and after
+    splits: tuple[str, ...] = ("test",)
+    limit: int | None = Field(None, ge=1)
+    samples: int = Field(1, ge=1)  # 1: greedy; more: majority vote at `temperature`
+    temperature: float = Field(1.0, gt=0)
+    prompts_per_batch: int = Field(16, ge=1)
+
+
+class Checkpoint(Section):
+    every_steps: int = Field(50, ge=0)  # 0: only the final adapter
+    keep: int = Field(2, ge=1)
+
+
+class Tracking(Section):
+    trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
+
+
+class RunConfig(Section):
+    """Everything that decides a run. Load with `RunConfig.load`, change with `.override`."""
+
+    run: Run = Run()
+    model: Model = Model()
+    lora: Lora = Lora()
+    data: Data = Data()
+    prompt: PromptSection = PromptSection()
+    rollout: RolloutSection = RolloutSection()
+    reward: RewardSection = RewardSection()
+    train: Train = Train()
+    sft: Sft = Sft()
+    eval: Eval = Eval()
+    checkpoint: Checkpoint = Checkpoint()
+    tracking: Tracking = Tracking()
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:
+        """A TOML file, then `section.key=value` overrides. Errors: ConfigError."""
+        path = Path(path)
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise ConfigError(f"{path} does not exist; the shipped recipes are in configs/") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+            raise ConfigError(f"{path} is not a TOML file: {error}") from None
+        config = _validated(cls, values, str(path)).override(overrides)
+        if config.run.name:
+            return config
+        return config.override([f"run.name={json.dumps(path.stem)}"])
+
+    def override(self, overrides: Sequence[str]) -> Self:
+        """A changed copy; each override is `section.key=value`, the value in TOML's own syntax or a bare word."""
+        values = self.model_dump(exclude_none=True)
+        for override in overrides:
+            key, equals, text = override.partition("=")
+            if not equals or not key.strip():
+                raise ConfigError(f"--set {override!r} must look like section.key=value")
+            _assign(values, key.strip().split("."), _parse_value(text.strip()), override)
+        return _validated(type(self), values, "--set")
+
+    def to_toml(self) -> str:
+        """The whole configuration as TOML; `load` gives an equal one back."""
+        return tomli_w.dumps(self.model_dump(exclude_none=True))
+
+    def digest(self) -> str:
+        """A short hash of what decides the result: all of it but where it is written."""
+        values = self.model_dump(mode="json", exclude={"run": {"name", "out"}, "tracking": True})
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+    @model_validator(mode="after")
+    def _check_sections_agree(self) -> Self:
+        weights = self.reward.weights
+        for part, gates in self.reward.gates.items():
+            for name in (part, *gates):
+                if part in weights and name not in weights:
+                    raise ValueError(f"reward.gates names {name!r}, which reward.weights lacks")
+        negative = [name for name, weight in weights.items() if weight < 0]
+        if negative:
+            raise ValueError(f"reward.weights.{negative[0]} must be at least 0")
+        if not any(weights.values()) and not self.reward.extra:
+            raise ValueError("reward.weights has no positive weight: there is nothing to learn from")
+        return self
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _assign(values: dict[str, Any], path: list[str], value: Any, override: str) -> None:
+    for name in path[:-1]:
+        values = values.setdefault(name, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {override!r}: {name} is a value, not a section")
+    values[path[-1]] = value
+
+
+def _validated(cls: type[Validated], values: Mapping[str, Any], source: str) -> Validated:
+    try:
+        return cls.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(f"{source}: {_describe(cls, first)}") from None
+
+
+def _describe(cls: type[BaseModel], error: Any) -> str:
+    location = [str(part) for part in error["loc"]]
+    key = ".".join(location)
+    if error["type"] != "extra_forbidden":
+        message = str(error["msg"]).removeprefix("Value error, ")
+        return f"{key}: {message} (got {error['input']!r})" if key else message
+    section: Any = cls
+    for name in location[:-1]:
+        section = section.model_fields[name].annotation
+    allowed = list(section.model_fields)
+    return f"unknown key {key!r}{nearest(location[-1], allowed)} Allowed here: {', '.join(allowed)}"
