@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from rarl.errors import ConfigError
 from rarl.registry import nearest
 
-
 Validated = TypeVar("Validated", bound=BaseModel)
 
 

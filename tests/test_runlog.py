@@ -1,0 +1,150 @@
+import json
+
+import pytest
+
+from rarl.config import RunConfig
+from rarl.errors import RunFolderError
+from rarl.runlog import RunFolder, folder_aside, free_path, read_rows, write_json, write_text
+from rarl.types import Example, Family, Finish, Group, Prompt, Rollout, Score, Shape, StepMetrics, Template
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return RunFolder.create(tmp_path / "run", RunConfig().override(["run.name=trial", "run.seed=7"]))
+
+
+def group_of_two():
+    example = Example(id="q1", cluster="c", images=(), question="Is there a lesion?", answer="yes")
+    prompt = Prompt(example, Template("t3", Family.SHORT, Shape.DIRECT, "Answer."), ())
+    rollouts = tuple(
+        Rollout(prompt, (5, 6, 2), (-0.1, -0.2, -0.3), text, Finish.STOP, seed)
+        for text, seed in (("<answer> ja\u2028é </answer>", 11), ("no", 12))
+    )
+    scores = (Score(1.2, {"accuracy": 1.0, "format": 1.0}), Score(None, {"accuracy": None, "format": 0.0}))
+    return Group(prompt, rollouts, scores, (0.5, 0.0))
+
+
+def test_a_new_folder_holds_the_config_and_the_environment(folder):
+    assert folder.config.run.seed == 7
+    assert folder.config == RunFolder.open(folder.path).config
+    assert "torch" in json.loads((folder.path / "environment.json").read_text())["packages"]
+
+
+def test_an_existing_folder_is_never_written_over(folder):
+    before = (folder.path / "config.toml").read_bytes()
+    with pytest.raises(RunFolderError, match="choose another --out"):
+        RunFolder.create(folder.path, RunConfig())
+    assert (folder.path / "config.toml").read_bytes() == before
+
+
+def test_a_file_in_the_way_is_an_error_and_an_empty_folder_is_not(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunFolderError, match="exists already"):
+        RunFolder.create(tmp_path / "file", RunConfig())
+    with pytest.raises(RunFolderError, match="cannot make"):
+        RunFolder.create(tmp_path / "file" / "below", RunConfig())
+    assert (tmp_path / "file").read_text() == "mine"
+    (tmp_path / "empty").mkdir()
+    assert RunFolder.create(tmp_path / "empty", RunConfig()).path.name == "empty"
+
+
+def test_opening_what_is_no_run_folder_is_an_error(tmp_path):
+    with pytest.raises(RunFolderError, match=r"no config\.toml"):
+        RunFolder.open(tmp_path)
+
+
+def test_metrics_are_appended_and_floats_come_back_exactly(folder):
+    assert folder.metrics() == []
+    folder.append_metrics(StepMetrics(1, {"loss": 0.1 + 0.2, "kl": None}))
+    folder.append_metrics(StepMetrics(2, {"loss": 1e-17}))
+    assert folder.metrics() == [{"step": 1, "loss": 0.30000000000000004, "kl": None}, {"step": 2, "loss": 1e-17}]
+    text = (folder.path / "metrics.jsonl").read_text()
+    assert text == '{"step": 1, "loss": 0.30000000000000004, "kl": null}\n{"step": 2, "loss": 1e-17}\n'
+
+
+def test_every_completion_has_a_row(folder):
+    folder.append_rollouts(4, [group_of_two()])
+    first, second = read_rows(folder.path / "rollouts.jsonl")
+    assert first == {
+        "step": 4,
+        "id": "q1",
+        "template": "t3",
+        "completion": "<answer> ja\u2028é </answer>",
+        "tokens": 3,
+        "finish": "stop",
+        "seed": 11,
+        "parts": {"accuracy": 1.0, "format": 1.0},
+        "total": 1.2,
+        "advantage": 0.5,
+    }
+    assert second["total"] is None
+    assert second["parts"]["accuracy"] is None
+
+
+def test_going_on_from_a_step_forgets_later_rows_and_torn_ones(folder):
+    for step in (1, 2, 3):
+        folder.append_metrics(StepMetrics(step, {"loss": step / 3}))
+        folder.append_rollouts(step, [group_of_two()])
+        folder.append_timings(step, {"generate": 0.5})
+    kept = [(folder.path / "metrics.jsonl").read_bytes().split(b"\n")[i] for i in (0, 1)]
+    with (folder.path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 4, "lo')
+    folder.truncate_after(2)
+    assert (folder.path / "metrics.jsonl").read_bytes() == b"\n".join(kept) + b"\n"
+    assert [row["step"] for row in read_rows(folder.path / "rollouts.jsonl")] == [1, 1, 2, 2]
+    assert [row["step"] for row in folder.timings()] == [1, 2]
+
+
+def test_a_damaged_row_in_the_middle_is_an_error_that_names_it(folder):
+    (folder.path / "metrics.jsonl").write_text('{"step": 1}\n{"st\n{"step": 3}\n')
+    with pytest.raises(RunFolderError, match="line 2"):
+        folder.metrics()
+
+
+def test_a_checkpoint_gets_its_name_only_when_complete(folder):
+    with folder.checkpoint(50) as path:
+        (path / "state.json").write_text("{}")
+        assert folder.checkpoints() == []
+    assert [step for step, _ in folder.checkpoints()] == [50]
+    with pytest.raises(IsADirectoryError), folder.checkpoint(100) as path:
+        path.write_text("a write that fails")
+    assert [(step, path.name) for step, path in folder.checkpoints()] == [(50, "step-000050")]
+
+
+def test_only_the_newest_checkpoints_are_kept(folder):
+    for step in (50, 100, 1000000):
+        with folder.checkpoint(step):
+            pass
+    folder.drop_checkpoints(keep=2)
+    assert [step for step, _ in folder.checkpoints()] == [100, 1000000]
+
+
+def test_a_folder_written_again_is_replaced_whole(tmp_path):
+    for name in ("old", "new"):
+        with folder_aside(tmp_path / "adapter") as path:
+            (path / name).write_text(name)
+    assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
+    assert [path.name for path in (tmp_path / "adapter").iterdir()] == ["new"]
+
+
+def test_a_failed_write_leaves_the_old_text(tmp_path):
+    path = tmp_path / "summary.json"
+    write_text(path, "old")
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert path.read_text() == "old"
+    write_json(path, {"a": 0.1})
+    assert json.loads(path.read_text()) == {"a": 0.1}
+
+
+def test_where_evaluations_go(folder):
+    assert folder.evaluation("phantom", "test").relative_to(folder.path).as_posix() == "eval/phantom-test"
+    before = folder.evaluation("phantom", "unseen-wording", "before")
+    assert before.relative_to(folder.path).as_posix() == "eval/before/phantom-unseen-wording"
+    assert folder.evaluation("my/set.py:load", "../x").name == "my-set.py-load-..-x"
+
+
+def test_the_first_free_number(tmp_path):
+    assert free_path(tmp_path / "runs", "demo").name == "demo-1"
+    (tmp_path / "runs" / "demo-1").mkdir(parents=True)
+    assert free_path(tmp_path / "runs", "demo").name == "demo-2"
