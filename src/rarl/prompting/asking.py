@@ -1,0 +1,36 @@
+"""From an example and an instruction to the prompt: one user message, images first."""
+
+import string
+
+from rarl.draws import Draws
+from rarl.errors import DataError
+from rarl.prompting.pools import Pool
+from rarl.types import Example, Prompt, Template
+
+
+def ask(example: Example, template: Template) -> Prompt:
+    """The example under this instruction: its images, then question, options and instruction, a line each."""
+    lines = [example.question.strip()]
+    if example.options:
+        lines.append(_options_line(example))
+    lines.append(template.text)
+    content = [*({"type": "image"} for _ in example.images), {"type": "text", "text": "\n".join(lines)}]
+    return Prompt(example=example, template=template, messages=({"role": "user", "content": content},))
+
+
+def instruct(example: Example, pool: Pool, draws: Draws, diversity: bool) -> Prompt:
+    """The prompt to train on: an instruction drawn for this example, or without diversity the pool's reasoning one.
+
+    The whole group of completions shares the prompt, so their rewards stay comparable.
+    """
+    if not diversity:
+        return ask(example, pool.reasoning)
+    return ask(example, draws.at("template", example.id).stream().choice(pool.templates))
+
+
+def _options_line(example: Example) -> str:
+    letters = string.ascii_uppercase
+    if len(example.options) > len(letters):
+        raise DataError(f"example {example.id}: {len(example.options)} options, at most {len(letters)} have letters")
+    listed = (f"{letter}) {option}" for letter, option in zip(letters, example.options, strict=False))
+    return f"Options: {' '.join(listed)}"
