@@ -1,0 +1,5 @@
+"""Engines: what turns prompts into completions."""
+
+from rarl.engines.native import NativeEngine
+
+__all__ = ["NativeEngine"]

@@ -1,0 +1,144 @@
+"""The native engine samples from the training weights themselves: nothing is synchronised, nothing drifts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rarl.draws import Draws
+from rarl.engines.sampling import draw, uniforms
+from rarl.policy import Policy
+from rarl.policy.decoding import Decoding, Prefill
+from rarl.policy.prompts import EncodedPrompt
+from rarl.types import Finish, Prompt, Rollout, Sampling
+
+CHECK_EVERY = 4  # tokens between looks at which completions are done: each look waits for the device
+
+
+class NativeEngine:
+    """Samples groups in one decode batch: a prompt is prefilled once, its keys and values shared by the group."""
+
+    def __init__(self, policy: Policy, prompts_per_batch: int = 16) -> None:
+        self.policy = policy
+        self.prompts_per_batch = prompts_per_batch
+
+    def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling, draws: Draws) -> list[list[Rollout]]:
+        """`n` completions for each prompt, in order; completion i draws from draws.at(prompt.example.id, i)."""
+        groups: list[list[Rollout]] = []
+        for start in range(0, len(prompts), self.prompts_per_batch):
+            groups += self._generate_batch(prompts[start : start + self.prompts_per_batch], n, sampling, draws)
+        return groups
+
+    def close(self) -> None:
+        """Nothing is held beyond the policy."""
+
+    @torch.no_grad()
+    def _generate_batch(
+        self, prompts: Sequence[Prompt], n: int, sampling: Sampling, draws: Draws
+    ) -> list[list[Rollout]]:
+        seeds = [draws.at(prompt.example.id, i).integer() for prompt in prompts for i in range(n)]
+        encoded = [self.policy.encode(prompt) for prompt in prompts]
+        tokens_BC, logprobs_BC = self._decode(encoded, n, sampling, uniforms(seeds, sampling.max_new_tokens))
+        rollouts = [
+            self._rollout(prompts[row // n], tokens, logprobs, seeds[row])
+            for row, (tokens, logprobs) in enumerate(zip(tokens_BC.tolist(), logprobs_BC.tolist(), strict=True))
+        ]
+        return [rollouts[start : start + n] for start in range(0, len(rollouts), n)]
+
+    def _rollout(self, prompt: Prompt, tokens: list[int], logprobs: list[float], seed: int) -> Rollout:
+        ends = [place for place, token in enumerate(tokens) if token in self.policy.end_ids]
+        length = ends[0] + 1 if ends else len(tokens)
+        text = self.policy.processor.decode(tokens[: ends[0] if ends else length])
+        finish = Finish.STOP if ends else Finish.LENGTH
+        return Rollout(prompt, tuple(tokens[:length]), tuple(logprobs[:length]), text, finish, seed)
+
+    def _decode(
+        self, prompts: Sequence[EncodedPrompt], n: int, sampling: Sampling, uniform_BC: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Tokens and log-probs [B, C] on the CPU; what follows a completion's end token means nothing."""
+        policy = self.policy
+        hidden_NH, prefill = self._prefill(prompts)
+        layout = Decoding(prefill, n, sampling.max_new_tokens)
+        slots = _Slots.start([prompt.next_position for prompt in prompts], n, policy.device)
+        out = _Drawn(uniform_BC.to(policy.device))
+        end_E = torch.tensor(policy.end_ids, device=policy.device)
+        hidden_SH = hidden_NH.repeat_interleave(n, 0)
+        for step in range(sampling.max_new_tokens):
+            logits_SV = policy.logits(hidden_SH, sampling.temperature or 1.0)
+            tokens_S, logprobs_S = draw(logits_SV, sampling, out.uniform_BC[slots.rows_S, step])
+            out.record(slots.rows_S, step, tokens_S, logprobs_S)
+            slots.done_S |= torch.isin(tokens_S, end_E)
+            if step + 1 == sampling.max_new_tokens:
+                break
+            if step % CHECK_EVERY == 0:
+                kept_s = slots.compact(layout)
+                if kept_s is None:
+                    break
+                tokens_S = tokens_S[kept_s]
+            positions_3S1 = (slots.next_S + step).expand(3, -1)[..., None]
+            hidden_SH = policy.hidden(policy.embed(tokens_S)[:, None], positions_3S1, layout)[:, 0]
+            layout.step += 1
+        return out.tokens_BC.cpu(), out.logprobs_BC.cpu()
+
+    def _prefill(self, prompts: Sequence[EncodedPrompt]) -> tuple[Tensor, Prefill]:
+        """One packed forward over all prompts: the last hidden state of each [N, H], and every layer's K/V."""
+        lengths = [len(prompt) for prompt in prompts]
+        prefill = Prefill(lengths, self.policy.heads_per_key, self.policy.device)
+        embeddings_LH = torch.cat([prompt.embeddings_PH for prompt in prompts])
+        positions_3L = torch.cat([prompt.positions_3P for prompt in prompts], 1)
+        hidden_LH = self.policy.hidden(embeddings_LH[None], positions_3L[:, None], prefill)[0]
+        last_N = torch.tensor(lengths, device=self.policy.device).cumsum(0) - 1
+        return hidden_LH[last_N], prefill
+
+
+@dataclass
+class _Slots:
+    """Which completion [S] each place of the decode batch works on; S = groups x completions, group by group."""
+
+    rows_S: Tensor
+    next_S: Tensor  # the position of the completion's first token
+    done_S: Tensor
+    groups: int
+
+    @classmethod
+    def start(cls, next_positions: Sequence[int], n: int, device: torch.device) -> _Slots:
+        next_S = torch.tensor(next_positions, device=device).repeat_interleave(n)
+        rows_S = torch.arange(len(next_S), device=device)
+        return cls(rows_S, next_S, torch.zeros(len(next_S), dtype=torch.bool, device=device), len(next_positions))
+
+    def compact(self, layout: Decoding) -> Tensor | None:
+        """Give up places whose completion is done: indices of the places kept, None when all are done.
+
+        Every group keeps as many places as the busiest one needs; the spare ones go on with done completions.
+        """
+        done_NG = self.done_S.view(self.groups, -1)
+        busy_N = (~done_NG).sum(1)
+        most = int(busy_N.max())
+        if most == 0:
+            return None
+        G = done_NG.shape[1]
+        groups_n = busy_N.nonzero()[:, 0]
+        if most == G and len(groups_n) == self.groups:
+            return torch.arange(len(self.done_S), device=self.done_S.device)
+        first_busy_ng = done_NG[groups_n].int().argsort(dim=1, stable=True)[:, :most]
+        kept_s = (groups_n[:, None] * G + first_busy_ng).flatten()
+        layout.keep(groups_n, kept_s, most)
+        self.rows_S, self.next_S, self.done_S = self.rows_S[kept_s], self.next_S[kept_s], self.done_S[kept_s]
+        self.groups = len(groups_n)
+        return kept_s
+
+
+class _Drawn:
+    """What has been drawn so far, by completion [B], and the numbers to draw from."""
+
+    def __init__(self, uniform_BC: Tensor) -> None:
+        self.uniform_BC = uniform_BC
+        self.tokens_BC = torch.zeros(uniform_BC.shape, dtype=torch.long, device=uniform_BC.device)
+        self.logprobs_BC = torch.zeros_like(uniform_BC)
+
+    def record(self, rows_S: Tensor, step: int, tokens_S: Tensor, logprobs_S: Tensor) -> None:
+        self.tokens_BC[rows_S, step] = tokens_S
+        self.logprobs_BC[rows_S, step] = logprobs_S

@@ -1,0 +1,89 @@
+"""From a name to a network: the base model, on a device, with errors that say how to get it."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rarl.config import Lora, Model
+from rarl.errors import ModelError
+
+SUPPORTED = ("qwen2_vl", "qwen2_5_vl")
+
+
+def resolve_base(base: str) -> str:
+    """A folder or hub id that transformers can load. "tiny" is the embedded checkpoint."""
+    if base == "tiny":
+        return str(files("rarl.assets").joinpath("tiny"))
+    folder = Path(base).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise ModelError(f"{folder} is no checkpoint: it has no config.json")
+        return str(folder)
+    if folder.is_absolute() or base.startswith((".", "~")) or base.count("/") != 1:
+        raise ModelError(
+            f'base model {base!r} does not exist; give a folder, a hub id like "Qwen/Qwen2-VL-2B-Instruct", or "tiny"'
+        )
+    return base
+
+
+def pick_device(name: str) -> torch.device:
+    """The named device, or with "auto" a CUDA device where there is one."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ModelError(f"model.device {name!r} is no device; use auto, cpu, cuda or cuda:0") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ModelError(
+            "model.device is cuda, but torch sees no CUDA device; set model.device=cpu or install a CUDA build"
+        )
+    return device
+
+
+def pick_dtype(name: str, device: torch.device) -> torch.dtype:
+    """The named dtype, or with "auto" bfloat16 on CUDA and float32 elsewhere."""
+    if name == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
+
+
+def load_base(config: Model) -> Any:
+    """The frozen Qwen2-VL or Qwen2.5-VL network of a config, a `config.adapter` merged in."""
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    base, device = resolve_base(config.base), pick_device(config.device)
+    try:
+        kind = AutoConfig.from_pretrained(base).model_type
+        if kind not in SUPPORTED:
+            raise ModelError(f"base model {config.base!r} is a {kind}; supported are {', '.join(SUPPORTED)}")
+        model = AutoModelForImageTextToText.from_pretrained(base, dtype=pick_dtype(config.dtype, device))
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"base model {config.base!r} could not be loaded: {reason} "
+            f"Get it with `hf download {config.base}` where there is a network, or give a local folder."
+        ) from None
+    model.requires_grad_(False)
+    model.eval()
+    return model.to(device)
+
+
+def lora_target(model: Any, lora: Lora) -> str:
+    """A pattern of the language model's linears: the vision tower and the merger stay frozen."""
+    linears = {
+        name.rpartition(".")[2]
+        for name, module in model.model.language_model.named_modules()
+        if isinstance(module, torch.nn.Linear)
+    }
+    missing = [name for name in lora.targets if name not in linears]
+    if missing or not lora.targets:
+        raise ModelError(
+            f"lora.targets {missing or '()'}: the language model's linears are {', '.join(sorted(linears))}"
+        )
+    return rf".*language_model.*\.({'|'.join(lora.targets)})"
