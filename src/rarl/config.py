@@ -19,10 +19,11 @@ Validated = TypeVar("Validated", bound=BaseModel)
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Run(Section):
+    method: Literal["grpo", "sft"] = "grpo"
     seed: int = Field(0, ge=0)
     name: str = ""  # empty: the config file's own name
     out: str = "runs"  # where run folders are made
