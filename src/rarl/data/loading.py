@@ -1,0 +1,131 @@
+"""Data sets by name: what a loader yields is checked, cut to its limit, and kept as a sequence of examples."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, NoReturn, overload
+
+from rarl.data.images import Checkable
+from rarl.errors import DataError
+from rarl.progress import progress
+from rarl.registry import datasets, nearest
+from rarl.types import Example
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset(Sequence[Example]):
+    """The examples of a split, and what was left out of it as (where, why)."""
+
+    name: str
+    split: str
+    examples: tuple[Example, ...] = field(repr=False)
+    skipped: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @overload
+    def __getitem__(self, index: int) -> Example: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Example, ...]: ...
+    def __getitem__(self, index: int | slice) -> Example | tuple[Example, ...]:
+        return self.examples[index]
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+
+Problem = Callable[[str, str], None]  # what a loader calls with (where, why) for a row that cannot be used
+
+
+def refuse(where: str, why: str) -> NoReturn:
+    """The problem of a row as the DataError that says what can be done about it."""
+    raise DataError(f'{where}: {why.rstrip(".")}; mend it, or set data.on_error = "skip" to leave such rows out')
+
+
+def load_dataset(
+    name: str,
+    *,
+    split: str = "train",
+    root: str = "",
+    limit: int | None = None,
+    on_error: str = "raise",
+    seed: int = 0,
+    **options: Any,
+) -> Dataset:
+    """A split of a data set: one that ships, one that was registered, or "file.py:function".
+
+    The loader is called with `split` and with those of root, limit, seed and problem that its signature names; further
+    `options` are its own, and one that it doesn't take is an error. It yields Examples, and may hand a bad row to
+    `problem(where, why)` and go on. Ids must be unique; every distinct image is checked, once. `on_error` says what a
+    bad row or image leads to: "raise" a DataError that names it, "skip" an entry in `Dataset.skipped`.
+
+    Errors: DataError, also where nothing is left; RarlError for an unknown name.
+    """
+    if on_error not in ("raise", "skip"):
+        raise DataError(f'data.on_error must be "raise" or "skip", not {on_error!r}')
+    skipped: list[tuple[str, str]] = []
+    problem = refuse if on_error == "raise" else lambda where, why: skipped.append((where, why))
+    loader = datasets.get(name)
+    known = {"root": root, "limit": limit, "seed": seed, "problem": problem}
+    found = loader(split, **_accepted(loader, name, known, options))
+    sound = _sound(found, f"{name} {split}", problem)
+    total = limit or (len(found) if isinstance(found, Sequence) else None)
+    examples = tuple(progress(islice(sound, limit), "checking images", total=total))
+    if not examples:
+        raise DataError(f"data set {name!r}, split {split!r}, has no example to use{_first(skipped)}")
+    return Dataset(name, split, examples, tuple(skipped))
+
+
+def _accepted(
+    loader: Callable[..., Any], name: str, known: Mapping[str, Any], options: Mapping[str, Any]
+) -> dict[str, Any]:
+    parameters = inspect.signature(loader).parameters
+    takes_any = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values())
+    own = [key for key in parameters if key not in known][1:]
+    for key in options:
+        if key not in own and not takes_any:
+            allowed = f" It takes: {', '.join(own)}" if own else " It takes none"
+            raise DataError(f"data set {name!r} has no option {key!r}{nearest(key, own)}{allowed}")
+    return {key: value for key, value in known.items() if key in parameters} | dict(options)
+
+
+def _sound(found: Iterable[Any], where: str, problem: Problem) -> Iterator[Example]:
+    ids: set[str] = set()
+    verdicts: dict[Checkable, str | None] = {}
+    for number, example in enumerate(found):
+        if not isinstance(example, Example):
+            raise DataError(f"{where}, item {number}: the loader must yield Examples, not {type(example).__name__}")
+        why = _trouble(example, ids, verdicts)
+        if why is None:
+            ids.add(example.id)
+            yield example
+        else:
+            problem(f"{where}, row {example.id!r}", why)
+
+
+def _trouble(example: Example, ids: set[str], verdicts: dict[Checkable, str | None]) -> str | None:
+    if example.id in ids:
+        return "this id appears twice"
+    for image in example.images:
+        if isinstance(image, Checkable):
+            if image not in verdicts:
+                verdicts[image] = _image_trouble(image)
+            if verdicts[image] is not None:
+                return verdicts[image]
+    return None
+
+
+def _image_trouble(image: Checkable) -> str | None:
+    try:
+        image.check()
+    except DataError as error:
+        return str(error)
+    return None
+
+
+def _first(skipped: Sequence[tuple[str, str]]) -> str:
+    if not skipped:
+        return "; check data.split and data.root"
+    where, why = skipped[0]
+    return f": all {len(skipped)} rows were skipped, the first ({where}) because {why}"
