@@ -1,5 +1,6 @@
 """A Qwen2-VL of random weights, small but with everything that may go wrong: GQA, M-RoPE, two images, odd sizes."""
 
+from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -29,7 +30,9 @@ def processor() -> Processor:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=300, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+    )
     tokenizer.train_from_iterator(["<think> the lesion is on the left </think> <answer> yes </answer>"] * 3, trainer)
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
@@ -93,17 +96,22 @@ def policy(seed: int = 0, lora_scale: float = 0.2) -> Policy:
     return built
 
 
+@dataclass(frozen=True)
 class Noise:
     """An image of random pixels."""
 
-    def __init__(self, width: int, height: int, seed: int) -> None:
-        self.name = f"noise-{width}x{height}-{seed}"
-        generator = torch.Generator().manual_seed(seed)
-        pixels = torch.randint(0, 256, (height, width, 3), generator=generator, dtype=torch.uint8)
-        self._image = Image.fromarray(pixels.numpy())
+    width: int
+    height: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"noise-{self.width}x{self.height}-{self.seed}"
 
     def read(self) -> Image.Image:
-        return self._image
+        generator = torch.Generator().manual_seed(self.seed)
+        pixels = torch.randint(0, 256, (self.height, self.width, 3), generator=generator, dtype=torch.uint8)
+        return Image.fromarray(pixels.numpy())
 
 
 def prompt(question: str = "Is there a lesion?", images: int = 1, seed: int = 0) -> Prompt:

@@ -62,7 +62,7 @@ def load_base(config: Model) -> Any:
         kind = AutoConfig.from_pretrained(base).model_type
         if kind not in SUPPORTED:
             raise ModelError(f"base model {config.base!r} is a {kind}; supported are {', '.join(SUPPORTED)}")
-        model = AutoModelForImageTextToText.from_pretrained(base, dtype=pick_dtype(config.dtype, device))
+        model: Any = AutoModelForImageTextToText.from_pretrained(base, dtype=pick_dtype(config.dtype, device))
     except (OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(

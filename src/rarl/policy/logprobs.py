@@ -28,7 +28,7 @@ class _ChunkedLogprobs(torch.autograd.Function):
     size of the hidden state: it is computed in the forward, while p is there, and nothing of size V is saved."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, hidden_TH: Tensor, head_VH: Tensor, targets_T: Tensor, suppressed_V: Tensor, temperature: float
     ) -> tuple[Tensor, Tensor]:
         logprobs_T = hidden_TH.new_empty(len(targets_T), dtype=torch.float32)
@@ -52,7 +52,7 @@ class _ChunkedLogprobs(torch.autograd.Function):
         return logprobs_T, entropy_T
 
     @staticmethod
-    def backward(ctx: Any, grad_T: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad_T: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         (direction_TH,) = ctx.saved_tensors
         return direction_TH * grad_T[:, None].to(direction_TH.dtype), None, None, None, None
 
@@ -64,4 +64,5 @@ def token_logprobs(
 
     `suppressed_V` marks tokens that the sampler may not draw; `temperature` is the sampler's.
     """
-    return TokenLogprobs(*_ChunkedLogprobs.apply(hidden_TH, head_VH, targets_T, suppressed_V, temperature))
+    scores = _ChunkedLogprobs.apply(hidden_TH, head_VH, targets_T, suppressed_V, temperature)  # type: ignore[no-untyped-call]
+    return TokenLogprobs(*scores)

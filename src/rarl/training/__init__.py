@@ -1,0 +1,1 @@
+"""Training: the GRPO step, the supervised step, and the loop around either."""

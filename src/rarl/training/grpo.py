@@ -1,0 +1,121 @@
+"""GRPO: sample a group for each prompt, score it, push the policy towards what did better than its group.
+
+Source: DeepSeekMath (arXiv 2402.03300); as RARL (arXiv 2506.06600) uses it, with rewards for the answer and for the
+reasoning, and an instruction drawn for every training prompt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from rarl.algo.advantages import group_advantages
+from rarl.algo.batch import GroupBatch
+from rarl.algo.losses import OBJECTIVES, LossOutput, normaliser, policy_loss
+from rarl.config import RunConfig
+from rarl.draws import Draws
+from rarl.policy import Policy
+from rarl.prompting import Pool, instruct
+from rarl.rewards import Scorer
+from rarl.training.batches import Batches
+from rarl.training.grouping import group_batches, scored_lengths
+from rarl.training.learner import Learner
+from rarl.training.loop import Clock
+from rarl.training.metrics import LossSums, Values, group_metrics
+from rarl.types import Engine, Example, Group, Sampling
+
+
+@dataclass(frozen=True)
+class Grpo:
+    """One optimizer step of GRPO, and all that it needs."""
+
+    policy: Policy
+    engine: Engine
+    learner: Learner
+    batches: Batches
+    pool: Pool
+    scorer: Scorer
+    config: RunConfig
+    write: Callable[[int, Sequence[Group]], None]
+
+    def step(self, step: int, examples: list[Example], clock: Clock) -> Values:
+        """Sample, score, update; the step's metrics."""
+        draws = Draws(self.config.run.seed).at("step", step)
+        groups, replaced = self._informative(self._groups(examples, draws, clock), draws, clock)
+        self.write(step + 1, groups)
+        with clock.phase("train"):
+            return group_metrics(groups, replaced) | self._update(groups)
+
+    def _groups(self, examples: Sequence[Example], draws: Draws, clock: Clock) -> list[Group]:
+        """A scored group of completions for each example, all under one instruction."""
+        rollout, prompting = self.config.rollout, self.config.prompt
+        sampling = Sampling(rollout.temperature, rollout.top_p, rollout.max_new_tokens)
+        prompts = [instruct(example, self.pool, draws, prompting.diversity) for example in examples]
+        with clock.phase("sample"):
+            completions = self.engine.generate(prompts, rollout.group_size, sampling, draws)
+        with clock.phase("score"):
+            scores = self.scorer.score([rollout for group in completions for rollout in group])
+        divide_by_std = OBJECTIVES[self.config.train.loss].divide_by_std
+        groups = []
+        for prompt, rollouts in zip(prompts, completions, strict=True):
+            mine, scores = tuple(scores[: len(rollouts)]), scores[len(rollouts) :]
+            advantages = group_advantages([score.total for score in mine], divide_by_std=divide_by_std)
+            groups.append(Group(prompt, tuple(rollouts), mine, advantages))
+        return groups
+
+    def _informative(self, groups: list[Group], draws: Draws, clock: Clock) -> tuple[list[Group], int]:
+        """Groups in which all did equally well teach nothing: replace them by others, `train.resample` times over."""
+        replaced = 0
+        for attempt in range(self.config.train.resample):
+            kept = [group for group in groups if group.informative]
+            missing = len(groups) - len(kept)
+            if not missing:
+                break
+            seen = [group.prompt.example for group in groups]
+            others = self.batches.others(seen, missing, draws.at("resample", attempt))
+            fresh = [group for group in self._groups(others, draws.at("again", attempt), clock) if group.informative]
+            stale = [group for group in groups if not group.informative]
+            groups = [*kept, *fresh, *stale[: missing - len(fresh)]]
+            replaced += len(fresh)
+        return groups, replaced
+
+    def _update(self, groups: Sequence[Group]) -> Values:
+        """`updates_per_batch` steps of the optimizer on the same groups; N is counted before they are cut."""
+        train = self.config.train
+        n = normaliser(OBJECTIVES[train.loss], scored_lengths(groups), self.config.rollout.max_new_tokens)
+        if not train.beta:  # without a KL, equal completions have no gradient: they count in N and cost nothing
+            groups = [group for group in groups if group.informative]
+        batches = list(group_batches(groups, train.tokens_per_batch, lambda prompt: len(self.policy.encode(prompt))))
+        temperature = self.config.rollout.temperature
+        references = [self.policy.reference_logprobs(batch, temperature) if train.beta else None for batch in batches]
+        olds: list[Tensor] = []
+        sums = LossSums()
+        for update in range(train.updates_per_batch):
+            for place, batch in enumerate(batches):
+                logprobs_BT, entropy_BT = self.policy.logprobs(batch, temperature)
+                if update == 0:
+                    olds.append(logprobs_BT.detach())  # pi_old is the policy that sampled: its own first forward
+                output = self._loss(batch, logprobs_BT, olds[place], references[place], n)
+                output.loss.backward()
+                sums.add(output, float(entropy_BT.detach().sum()))
+            sums.grad_norm, sums.lr = self.learner.update()
+        return sums.means(train.updates_per_batch, with_kl=bool(train.beta))
+
+    def _loss(
+        self, batch: GroupBatch, logprobs_BT: Tensor, old_BT: Tensor, reference_BT: Tensor | None, n: float
+    ) -> LossOutput:
+        train, device = self.config.train, logprobs_BT.device
+        return policy_loss(
+            OBJECTIVES[train.loss],
+            logprobs_BT,
+            old_BT,
+            batch.advantages_B.to(device),
+            batch.mask_BT.to(device),
+            reference_BT=reference_BT,
+            beta=train.beta,
+            clip_low=train.clip_low,
+            clip_high=train.clip_high,
+            n=n,
+        )

@@ -1,0 +1,77 @@
+"""The optimizer: AdamW on the adapter, a learning rate that is a function of the step, and both on disk."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from rarl.config import Train
+from rarl.errors import RarlError, RunFolderError
+from rarl.policy import Policy
+
+BETAS = (0.9, 0.99)  # a second moment that forgets faster than AdamW's usual 0.999 suits runs of a few hundred steps
+
+
+def learning_rate(step: int, config: Train) -> float:
+    """Linear warm-up over the first steps, then constant, or down to 0 in a line or half a cosine."""
+    warm_up = min(1.0, (step + 1) / (config.warmup_steps + 1))
+    left = max(0.0, (config.steps - step) / max(1, config.steps - config.warmup_steps))
+    decay = {"constant": 1.0, "linear": min(1.0, left), "cosine": 0.5 - 0.5 * math.cos(math.pi * min(1.0, left))}
+    return config.lr * warm_up * decay[config.schedule]
+
+
+class Learner:
+    """The trained parameters of a policy and their optimizer. `step` is the next step to take."""
+
+    def __init__(self, policy: Policy, config: Train) -> None:
+        self._config = config
+        self._named = {name: value for name, value in policy.network.named_parameters() if value.requires_grad}
+        self._optimizer = torch.optim.AdamW(
+            self._named.values(), lr=config.lr, betas=BETAS, weight_decay=config.weight_decay
+        )
+        self.step = 0
+
+    def update(self) -> tuple[float, float]:
+        """Apply the gradients that have gathered; the gradient's norm before clipping and the learning rate."""
+        norm = float(torch.nn.utils.clip_grad_norm_(self._named.values(), self._config.max_grad_norm))
+        if not math.isfinite(norm):
+            raise RarlError(
+                f"step {self.step}: the gradient is {norm} and was not applied; "
+                "lower train.lr, or set model.dtype to float32 or bfloat16"
+            )
+        rate = learning_rate(self.step, self._config)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        return norm, rate
+
+    def save(self, folder: Path, config_digest: str) -> None:
+        """Adapter, optimizer and step into a folder: all that cannot be computed again."""
+        save_file(
+            {name: value.detach().contiguous() for name, value in self._named.items()}, folder / "adapter.safetensors"
+        )
+        moments = {
+            f"{key}/{name}": self._optimizer.state[value][key].contiguous()
+            for name, value in self._named.items()
+            for key in self._optimizer.state[value]
+        }
+        save_file(moments, folder / "optimizer.safetensors")
+        (folder / "state.json").write_text(json.dumps({"step": self.step, "config": config_digest}) + "\n")
+
+    def load(self, folder: Path, config_digest: str) -> None:
+        """Go on from what `save` wrote; RunFolderError if it belongs to another configuration."""
+        state = json.loads((folder / "state.json").read_text())
+        if state["config"] != config_digest:
+            raise RunFolderError(f"{folder} was written under another configuration; start a new run")
+        for name, tensor in load_file(folder / "adapter.safetensors").items():
+            self._named[name].data.copy_(tensor)
+        for key, tensor in load_file(folder / "optimizer.safetensors").items():
+            moment, _, name = key.partition("/")
+            parameter = self._named[name]
+            self._optimizer.state[parameter][moment] = tensor if moment == "step" else tensor.to(parameter.device)
+        self.step = int(state["step"])
