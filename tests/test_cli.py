@@ -1,0 +1,184 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+import rarl
+from rarl import cli
+from rarl.errors import RarlError
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Runs a command line in this process: (exit code, standard output, standard error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["rarl", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        captured = capsys.readouterr()
+        return caught.value.code or 0, captured.out, captured.err
+
+    return run
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """What the command line calls of the floor below, recorded instead of run."""
+    made = []
+
+    def recorder(name, result):
+        def record(*arguments, **options):
+            made.append((name, arguments, options))
+            return result
+
+        return record
+
+    run = SimpleNamespace(folder=Path("runs/x"), before=None, after=None)
+    prediction = SimpleNamespace(reasoning="It is small.", answer="yes", text="")
+    functions = {
+        "assembly": {"train": run, "resume": run, "sft": run, "predict": prediction},
+        "exporting": {"export_merged": Path("merged")},
+        "benchmarking": {"bench_step": {"seconds": 1.5, "peak_memory_mb": 300}},
+    }
+    for module_name, results in functions.items():
+        module = ModuleType(f"rarl.{module_name}")
+        for name, result in results.items():
+            setattr(module, name, recorder(name, result))
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        monkeypatch.setattr(rarl, module_name, module, raising=False)
+    return made
+
+
+def test_help_names_the_verbs_and_answers_in_half_a_second():
+    code = "import sys; from rarl.cli import main; sys.argv = ['rarl', '--help']; main()"
+    seconds = []
+    for _ in range(3):
+        before = os.times()
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        after = os.times()
+        seconds.append(after.children_user + after.children_system - before.children_user - before.children_system)
+    assert {"demo", "data", "train", "sft", "eval", "predict", "report", "export", "bench"} <= set(done.stdout.split())
+    assert min(seconds) < 0.5  # of processor time, which other work on the machine does not change
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys, rarl.cli; sys.argv = ['rarl', 'train', '--help']\n"
+        "try: rarl.cli.main()\n"
+        "except SystemExit: assert not {'torch', 'numpy', 'pydantic', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_the_version(command):
+    assert command("--version") == (0, f"rarl {__import__('importlib.metadata').metadata.version('rarl')}\n", "")
+
+
+def test_train_hands_on_config_overrides_and_folder(command, calls, tmp_path):
+    (tmp_path / "mine.toml").write_text('[model]\nbase = "tiny"\n')
+    code, out, err = command("train", tmp_path / "mine.toml", "--set", "train.steps=3", "--out", "there")
+    assert (code, err) == (0, "")
+    assert out == f"Report: {Path('runs/x/report.html')}\n"
+    [(name, (config,), options)] = calls
+    assert (name, options) == ("train", {"out": Path("there")})
+    assert (config.model.base, config.train.steps, config.run.name) == ("tiny", 3, "mine")
+
+
+def test_sft_takes_the_same_options(command, calls, tmp_path):
+    (tmp_path / "mine.toml").write_text("")
+    assert command("sft", tmp_path / "mine.toml", "--set", "sft.target=rationale")[0] == 0
+    [(name, (config,), options)] = calls
+    assert (name, config.sft.target, options) == ("sft", "rationale", {"out": None})
+
+
+def test_resume_takes_the_folder_alone(command, calls):
+    assert command("train", "--resume", "runs/x")[0] == 0
+    assert calls == [("resume", (Path("runs/x"),), {})]
+    code, _, err = command("train", "--resume", "runs/x", "--set", "train.steps=3")
+    assert code == 2
+    assert "leave CONFIG, --set and --out away" in err
+
+
+def test_the_demo_trains_the_packaged_quickstart_in_a_new_folder(command, calls, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "demo-1").mkdir(parents=True)
+    assert command("demo", "--set", "run.seed=2")[0] == 0
+    [(name, (config,), options)] = calls
+    assert (name, options) == ("train", {"out": Path("runs/demo-2")})
+    assert (config.model.base, config.data.name, config.run.seed) == ("tiny", "phantom", 2)
+    assert config.run.name == "quickstart"
+
+
+def test_predict_shows_reasoning_and_answer(command, calls):
+    words = ["a.png", "b.png", "--base", "tiny", "--question", "Which?", "--options", "left, right", "--direct"]
+    assert command("predict", *words) == (0, "Reasoning: It is small.\nAnswer: yes\n", "")
+    [(name, arguments, options)] = calls
+    assert (name, arguments) == ("predict", ("tiny", [Path("a.png"), Path("b.png")], "Which?"))
+    assert options == {"adapter": None, "options": ("left", "right"), "reasoning": False}
+
+
+def test_export_merges(command, calls):
+    words = ["export", "--base", "tiny", "--adapter", "a", "--out", "merged"]
+    assert command(*words)[0] == 2
+    assert command(*words, "--merge") == (0, "merged\n", "")
+    assert calls == [("export_merged", ("tiny", "a", Path("merged")), {})]
+
+
+def test_bench_step_prints_what_was_measured(command, calls):
+    out = command("bench", "step", "--shape", "mid", "--dtype", "bfloat16")[1]
+    assert out == "seconds: 1.5\npeak_memory_mb: 300\n"
+    assert calls == [("bench_step", ("mid", "bfloat16", "auto"), {})]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train"], "say what to train"),
+        (["train", "none.toml"], "none.toml does not exist"),
+        (["train", "configs/quickstart.toml", "--set", "train.stpes=3"], "did you mean 'steps'"),
+        (["train", "configs/quickstart.toml", "--set", "rollout.group_size=1"], "rollout.group_size"),
+        (["report", "none"], "is no run folder"),
+        (["data", "show", "phantm", "--split", "test"], "unknown data set 'phantm'; did you mean 'phantom'?"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(command, words, message, monkeypatch):
+    monkeypatch.chdir(Path(__file__).resolve().parents[1])
+    code, out, err = command(*words)
+    assert (code, out) == (2, "")
+    assert err.startswith("rarl: error: ")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+def test_an_error_brings_its_own_exit_code(command, monkeypatch):
+    class GuardError(RarlError):
+        exit_code = 3
+
+    def fail():
+        raise GuardError("stopped: the loss is not a number")
+
+    monkeypatch.setattr(cli, "app", fail)
+    assert command("train") == (3, "", "rarl: error: stopped: the loss is not a number\n")
+
+
+def test_an_interrupt_is_130(command, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_config", interrupt)
+    assert command("sft", "x.toml") == (130, "", "")
+
+
+def test_a_usage_error_is_plain_and_exit_code_2(command):
+    code, out, err = command("tain")
+    assert (code, out) == (2, "")
+    assert "No such command 'tain'" in err
+    assert "╭" not in err
+
+
+def test_data_list(command):
+    assert {"phantom", "vqa-rad"} <= set(command("data", "list")[1].split())
