@@ -37,7 +37,7 @@ COUNTS = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One question about a scene. `wording` is the question's template, `tone` that of the lesion it asks for, if any."""
+    """One question about a scene. `wording` is the question's template, `tone` what its {lesion} is said to have."""
 
     scene: Scene
     task: str
