@@ -1,0 +1,53 @@
+"""What an accuracy must be held against: the commonest answer, and the same questions on other images."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from rarl.draws import Draws
+from rarl.grading import grade
+from rarl.types import Example, Grade
+
+
+def majority_grades(examples: Sequence[Example]) -> dict[str, Grade]:
+    """By id, the grade of the commonest gold answer among the examples of the same task and kind.
+
+    It is taken from the evaluated examples themselves: the best that any constant answer could do.
+    """
+    golds: dict[tuple[str | None, str], Counter[str]] = {}
+    for example in examples:
+        golds.setdefault((example.task, example.kind), Counter())[example.answer.casefold()] += 1
+    commonest = {group: counter.most_common(1)[0][0] for group, counter in golds.items()}
+    return {
+        example.id: grade(
+            example.question,
+            example.answer,
+            commonest[example.task, example.kind],
+            kind=example.kind,
+            options=example.options,
+        )
+        for example in examples
+    }
+
+
+def swap_images(examples: Iterable[Example], draws: Draws) -> list[Example] | None:
+    """The same questions, each with the images of an example from another cluster; every example lends its own once.
+
+    None where that can't be: one cluster has more than half of the examples.
+    """
+    examples = list(examples)
+    clusters: dict[str, list[int]] = {}
+    for index, example in enumerate(examples):
+        clusters.setdefault(example.cluster, []).append(index)
+    largest = max((len(members) for members in clusters.values()), default=0)
+    if 2 * largest > len(examples):
+        return None
+    # Clusters in random order, their members side by side: a turn by the largest cluster's size leaves every cluster.
+    order = sorted(clusters, key=lambda cluster: (draws.at(cluster).integer(), cluster))
+    indices = [index for cluster in order for index in clusters[cluster]]
+    swapped = list(examples)
+    for borrower, lender in zip(indices, (*indices[largest:], *indices[:largest]), strict=True):
+        swapped[borrower] = dataclasses.replace(examples[borrower], images=examples[lender].images)
+    return swapped
