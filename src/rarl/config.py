@@ -69,14 +69,19 @@ class RolloutSection(Section):
 
 class RewardSection(Section):
     weights: dict[str, float] = {
-        "format": 0.2,
+        "format": 0.1,
         "accuracy": 1.0,
         "grounding": 0.4,
         "consistency": 0.2,
         "substance": 0.1,
     }
     # A gated part counts in proportion to its gates: r_k is multiplied by each gate's own value.
-    gates: dict[str, tuple[str, ...]] = {"grounding": ("format",), "consistency": ("format",), "substance": ("format",)}
+    # By default all but accuracy add up to less than what a wrong answer lacks: see docs/rewards.md.
+    gates: dict[str, tuple[str, ...]] = {
+        "grounding": ("format",),
+        "consistency": ("format", "accuracy"),
+        "substance": ("format",),
+    }
     extra: tuple[str, ...] = ()  # "my.py:function" or "package.module:function"; weights by function name, else 1.0
 
 
@@ -108,6 +113,7 @@ class Eval(Section):
     samples: int = Field(1, ge=1)  # 1: greedy; more: majority vote at `temperature`
     temperature: float = Field(1.0, gt=0)
     prompts_per_batch: int = Field(16, ge=1)
+    baselines: bool = True  # a second pass on swapped images shows what the image is worth
 
 
 class Checkpoint(Section):

@@ -1,0 +1,148 @@
+"""Calling reward functions as TRL does, the user's own among them: sync or async, and what they raise."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import math
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+from rarl.errors import RewardError
+from rarl.rewards.columns import COLUMNS
+
+logger = logging.getLogger(__name__)
+_BATCH = ("prompts", "completions", "completion_ids")
+_HOOKS = ("trainer_state", "log_extra", "log_metric")
+
+
+@dataclass(slots=True)
+class RewardLog:
+    """What happened while scoring: rows that a reward failed on, and what rewards logged by TRL's two hooks."""
+
+    failed: dict[str, int] = field(default_factory=dict)
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    extra: dict[str, list[Any]] = field(default_factory=dict)
+
+    def hooks(self, step: int) -> dict[str, Any]:
+        """TRL's optional arguments; its trainer_state here holds `global_step` alone."""
+        return {
+            "trainer_state": SimpleNamespace(global_step=step),
+            "log_extra": lambda column, values: self.extra.setdefault(column, []).extend(values),
+            "log_metric": lambda name, value: self.metrics.setdefault(name, []).append(float(value)),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The arguments that every reward function is offered: lists of one entry a completion."""
+
+    lists: Mapping[str, Sequence[Any]]
+    hooks: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.lists["completions"])
+
+    def row(self, i: int) -> Batch:
+        return Batch({name: values[i : i + 1] for name, values in self.lists.items()}, self.hooks)
+
+
+class RewardFunction:
+    """A reward by name, called with the arguments that its signature takes.
+
+    `**kwargs` get the batch and the columns; the hooks of TRL go only to functions that name them.
+    """
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        self.name = name
+        self.function = function
+        self.applies: Callable[..., bool] | None = getattr(function, "applies", None)
+        self.needs: str = getattr(function, "needs", "")
+        parameters = inspect.signature(function).parameters.values()
+        named = {p.name: p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+        offered = (*_BATCH, *COLUMNS, *_HOOKS)
+        lacking = [p.name for p in named.values() if p.default is p.empty and p.name not in offered]
+        if lacking:
+            raise RewardError(f"reward {name!r} asks for {lacking[0]!r}, which there is not; it may take {offered}")
+        takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        self._takes = {*named, *((*_BATCH, *COLUMNS) if takes_all else ())}
+
+    def __call__(self, batch: Batch) -> Any:
+        """The function's own result: values, or an awaitable of them."""
+        offered = {**batch.lists, **batch.hooks}
+        return self.function(**{name: value for name, value in offered.items() if name in self._takes})
+
+
+def call_all(functions: Sequence[RewardFunction], batch: Batch, log: RewardLog) -> dict[str, list[float | None]]:
+    """Every function's values, one a completion; coroutines run side by side.
+
+    A function that raises is called again row by row, and the rows it raises on are None: counted in `log` and named in
+    a warning. Errors: RewardError where a function returns something else than one number or None a row.
+    """
+    results = _run_all([partial(function, batch) for function in functions])
+    values: dict[str, list[float | None]] = {}
+    for function, result in zip(functions, results, strict=True):
+        if isinstance(result, Exception):
+            result = _row_by_row(function, batch, log)
+        values[function.name] = _checked(function.name, result, len(batch), log)
+    return values
+
+
+def _row_by_row(function: RewardFunction, batch: Batch, log: RewardLog) -> list[Any]:
+    results = _run_all([partial(function, batch.row(i)) for i in range(len(batch))])
+    failures = {i: result for i, result in enumerate(results) if isinstance(result, Exception)}
+    if failures:
+        first, error = next(iter(failures.items()))
+        log.failed[function.name] = log.failed.get(function.name, 0) + len(failures)
+        logger.warning(
+            "reward %r failed on %d of %d completions, which stay unscored; first on example %r: %s: %s",
+            *(function.name, len(failures), len(batch), batch.lists["id"][first], type(error).__name__, error),
+        )
+    return [None if i in failures else _checked(function.name, result, 1, log)[0] for i, result in enumerate(results)]
+
+
+def _run_all(calls: Sequence[Callable[[], Any]]) -> list[Any]:
+    """The result of each call, or the exception it raised; awaitables are awaited together."""
+    results = [_attempt(call) for call in calls]
+    waiting = [i for i, result in enumerate(results) if inspect.isawaitable(result)]
+    if waiting:
+        # In a thread of its own, as the caller's thread may have a running loop already (a notebook has).
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            done = pool.submit(asyncio.run, _gather([results[i] for i in waiting])).result()
+        for i, result in zip(waiting, done, strict=True):
+            results[i] = result
+    return results
+
+
+def _attempt(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except Exception as error:  # noqa: BLE001  the user's code may raise anything, and a run must outlive it
+        return error
+
+
+async def _gather(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
+    return await asyncio.gather(*awaitables, return_exceptions=True)
+
+
+def _checked(name: str, result: Any, count: int, log: RewardLog) -> list[float | None]:
+    values = list(result) if isinstance(result, Sequence) or hasattr(result, "tolist") else None
+    if values is None or len(values) != count:
+        got = type(result).__name__ if values is None else f"{len(values)} values"
+        raise RewardError(f"reward {name!r} must return one number or None a completion: {count} expected, got {got}")
+    checked: list[float | None] = []
+    for value in values:
+        try:
+            number = None if value is None else float(value)
+        except (TypeError, ValueError):
+            raise RewardError(f"reward {name!r} returned {value!r}; a number or None is needed") from None
+        if number is not None and not math.isfinite(number):
+            log.failed[name] = log.failed.get(name, 0) + 1
+            number = None
+        checked.append(number)
+    return checked

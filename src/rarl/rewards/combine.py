@@ -1,0 +1,99 @@
+"""One total a completion, from parts, weights and gates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from rarl.errors import RewardError
+from rarl.registry import rewards as registry
+from rarl.rewards.calling import Batch, RewardFunction, RewardLog, call_all
+from rarl.rewards.columns import COLUMNS, columns, row_columns
+from rarl.types import Example, Rollout, Score, Shape
+
+Parts = Mapping[str, float | None]
+
+
+class Scorer:
+    """Scores completions: total = sum over parts k of w_k r_k x the product of the parts that gate k.
+
+    A part that does not apply to a prompt is absent from its completions' parts and from their totals, also as a gate.
+    A part of weight 0 is computed and shown but counts for nothing.
+    """
+
+    def __init__(
+        self, weights: Mapping[str, float], gates: Mapping[str, Sequence[str]] | None = None, extra: Sequence[str] = ()
+    ) -> None:
+        """`extra` are paths as "file.py:function"; `weights` has them by the function's name, else they weigh 1.
+
+        Errors: RarlError for a reward that is unknown, or two of one name.
+        """
+        own: dict[str, str] = {}
+        for path in extra:
+            name = path.rpartition(":")[2]
+            if name in own or (path != name and name in registry.names()):
+                raise RewardError(f"reward.extra: {path!r} bears the name of another reward; rename the function")
+            own[name] = path
+        self.weights = {**weights, **{name: 1.0 for name in own if name not in weights}}
+        self.gates = {part: tuple(names) for part, names in (gates or {}).items() if part in self.weights}
+        self.log = RewardLog()
+        self._functions = [RewardFunction(name, registry.get(own.get(name, name))) for name in self.weights]
+
+    def score(self, rollouts: Sequence[Rollout], step: int = 0) -> list[Score]:
+        """The scores of completions of any prompts, in order; rewards see `step` as trainer_state.global_step."""
+        return [Score(self.total(parts), parts) for parts in self.parts(rollouts, step)]
+
+    def parts(self, rollouts: Sequence[Rollout], step: int = 0) -> list[dict[str, float | None]]:
+        """Each completion's parts: None where scoring failed, absent where the reward does not apply to the prompt."""
+        if not rollouts:
+            return []
+        lists = columns([rollout.prompt for rollout in rollouts])
+        batch = Batch(
+            {
+                "prompts": [[dict(message) for message in rollout.prompt.messages] for rollout in rollouts],
+                "completions": [[{"role": "assistant", "content": rollout.text}] for rollout in rollouts],
+                "completion_ids": [list(rollout.token_ids) for rollout in rollouts],
+                **lists,
+            },
+            self.log.hooks(step),
+        )
+        values = call_all(self._functions, batch, self.log)
+        return [
+            {
+                function.name: values[function.name][i]
+                for function in self._functions
+                if function.applies is None or function.applies(**{name: lists[name][i] for name in COLUMNS})
+            }
+            for i in range(len(rollouts))
+        ]
+
+    def total(self, parts: Parts) -> float | None:
+        """The weighted sum; None if no weighted part is there, or one or its gate could not be scored."""
+        terms: list[float] = []
+        for name, weight in self.weights.items():
+            if weight and name in parts:
+                factors = [parts[name], *(parts[gate] for gate in self.gates.get(name, ()) if gate in parts)]
+                if None in factors:
+                    return None
+                terms.append(weight * math.prod(factor for factor in factors if factor is not None))
+        return math.fsum(terms) if terms else None
+
+    def unused(self, examples: Iterable[Example], shapes: Iterable[Shape]) -> list[tuple[str, str]]:
+        """Rewards that have weight but apply to none of the examples in any of the shapes, each with the reason."""
+        waiting = {f.name: f for f in self._functions if self.weights[f.name] and f.applies is not None}
+        shapes = tuple(shapes)
+        count = 0
+        for example in examples:
+            count += 1
+            rows = [row_columns(example, shape) for shape in shapes]
+            used = [name for name, f in waiting.items() if f.applies and any(f.applies(**row) for row in rows)]
+            for name in used:
+                del waiting[name]
+            if not waiting:
+                break
+        return [(name, f"applies to none of {count} examples: it needs {f.needs}") for name, f in waiting.items()]
+
+    def take_log(self) -> RewardLog:
+        """What was logged and failed since the last call."""
+        taken, self.log = self.log, RewardLog()
+        return taken

@@ -1,0 +1,195 @@
+"""Reward consistency: does the reasoning lead to the answer given, and not to another one?
+
+It compares the completion with itself: a wrong answer that follows from the reasoning is consistent.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from rarl.grading import Mention, derive_kind, grade, mentions
+from rarl.rewards.columns import Row, asks_for_reasoning, rowwise
+from rarl.rewards.substance import substance_of
+from rarl.rewards.wording import content_words, numbers, padded, sentences, wording, words
+from rarl.types import Fact, QuestionKind
+
+UNDECIDED = 0.5  # the reasoning says nothing from which the answer or another one would follow
+_LETTER = re.compile(r"\b(?:answer|option|choice)(?:\s+is)?:?\s*\(?([A-Z])\)?(?!\w)")
+_YES_OR_NO = re.compile(r"\banswer(?:\s+is)?:?\s*(yes|no)\b|^\W*(yes|no)\W*$", re.IGNORECASE)
+
+
+@rowwise(applies=asks_for_reasoning, needs="a prompt that asks for reasoning")
+def consistency(row: Row) -> float:
+    """1 where the reasoning leads to the answer, 0 where it leads to another one, 0.5 where one can't tell.
+
+    0 also without an answer, and for reasoning without any substance. The kind of question decides how it is judged:
+    see docs/rewards.md.
+    """
+    reasoning, answer = row.parsed.reasoning, row.parsed.answer
+    if not reasoning or not answer:
+        return 0.0
+    kind = row.kind or derive_kind(row.question, row.gold or answer, row.options)
+    if kind is QuestionKind.YESNO:
+        leads = _to_yes_or_no(reasoning, answer, row)
+    elif row.options:
+        leads = _to_option(reasoning, answer, row)
+    elif kind is QuestionKind.NUMBER:
+        leads = _to_number(reasoning, answer, row)
+    else:
+        leads = _to_phrase(reasoning, answer, row)
+    if leads is None:
+        return UNDECIDED if substance_of(row) > 0 else 0.0
+    return float(leads)
+
+
+def _concludes(reasoning: str, own: str, rivals: Iterable[str]) -> bool | None:
+    """Whether the last sentence that settles between these phrases settles on `own`.
+
+    None: no sentence does, or that one names some, but not all, of the rivals as well.
+    """
+    rivals = [rival for rival in rivals if mentions(reasoning, rival) is not Mention.ABSENT]
+    for sentence in reversed(sentences(reasoning)):
+        named = _without_parts([p for p in (own, *rivals) if mentions(sentence, p) in (Mention.AFFIRMED, Mention.BOTH)])
+        if named == [own]:
+            return True
+        if named:
+            return None if own in named and len(named) <= len(rivals) else False
+        if mentions(sentence, own) is Mention.DENIED:
+            return False
+    return None
+
+
+def _without_parts(phrases: Sequence[str]) -> list[str]:
+    """Phrases that stand in a longer one of the list are left out ("upper" beside "upper and lower")."""
+    texts = [padded(words(phrase)) for phrase in phrases]
+    return [p for p, text in zip(phrases, texts, strict=True) if not any(text in t and text != t for t in texts)]
+
+
+def _to_option(reasoning: str, answer: str, row: Row) -> bool | None:
+    chosen = _chosen(row.question, answer, row.options)
+    if chosen is None:
+        return None
+    letters = _LETTER.findall(reasoning)
+    if letters:
+        index = string.ascii_uppercase.index(letters[-1])
+        if index < len(row.options):
+            return row.options[index] == chosen
+    return _concludes(reasoning, chosen, [option for option in row.options if option != chosen])
+
+
+@lru_cache(maxsize=4096)
+def _chosen(question: str, answer: str, options: tuple[str, ...]) -> str | None:
+    """The option that the answer names, by letter or text."""
+    named = [o for o in options if grade(question, o, answer, kind=QuestionKind.MCQ, options=options).correct]
+    return named[0] if len(named) == 1 else None
+
+
+def _to_number(reasoning: str, answer: str, row: Row) -> bool | None:
+    given = set(numbers(answer))
+    if len(given) != 1:
+        return None
+    for alternatives in _groups(row.facts):
+        own = [phrase for phrase in alternatives if set(numbers(phrase)) == given]
+        if own and all(numbers(phrase) for phrase in alternatives):
+            return _concludes(reasoning, own[0], [phrase for phrase in alternatives if phrase != own[0]])
+    stated = set(numbers(reasoning))
+    if not stated and any(_word_holds(reasoning, word, (), ()) is False for word in content_words(row.question)):
+        stated = {0.0}
+    if len(stated) > 1 and given <= stated:
+        return None
+    return stated == given if stated else None
+
+
+def _to_phrase(reasoning: str, answer: str, row: Row) -> bool | None:
+    """An open answer: against the values that facts or opposites know beside it, else word by word."""
+    verdicts = [_concludes(reasoning, own, rivals) for own, rivals in _choices(answer, _groups(row.facts))]
+    if False in verdicts:
+        return False
+    meant = [mentions(reasoning, word) for word in content_words(answer)]
+    if Mention.DENIED in meant:
+        return False
+    if True in verdicts or (meant and all(m is Mention.AFFIRMED for m in meant)):
+        return True
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _choices(answer: str, groups: tuple[tuple[str, ...], ...]) -> list[tuple[str, list[str]]]:
+    """What the answer chooses among values that exclude each other, and what it leaves."""
+    choices = []
+    for alternatives in (*groups, *wording().opposites):
+        own = _without_parts([phrase for phrase in alternatives if mentions(answer, phrase) is Mention.AFFIRMED])
+        if len(own) == 1:
+            choices.append((own[0], [phrase for phrase in alternatives if phrase != own[0]]))
+    return choices
+
+
+def _to_yes_or_no(reasoning: str, answer: str, row: Row) -> bool | None:
+    given = _polarity(row.question, answer)
+    if given is None:
+        return None
+    said = [
+        yes_or_no
+        for match in _YES_OR_NO.finditer(sentences(reasoning)[-1])
+        for yes_or_no in match.groups()
+        if yes_or_no
+    ]
+    if said:
+        return (said[-1].lower() == "yes") is given
+    implied = _holds(reasoning, row.question, row.facts)
+    return None if implied is None else implied is given
+
+
+@lru_cache(maxsize=4096)
+def _polarity(question: str, answer: str) -> bool | None:
+    for gold in (True, False):
+        if grade(question, "yes" if gold else "no", answer, kind=QuestionKind.YESNO).correct:
+            return gold
+    return None
+
+
+def _holds(reasoning: str, question: str, facts: Sequence[Fact]) -> bool | None:
+    """What the reasoning says of the question's words: yes if it affirms them all, no if it denies or excludes one."""
+    asked = list(dict.fromkeys(content_words(question)))
+    verdicts = [_word_holds(reasoning, word, asked, facts) for word in asked]
+    if False in verdicts:
+        return False
+    return True if verdicts and all(verdicts) else None
+
+
+def _word_holds(reasoning: str, word: str, asked: Sequence[str], facts: Sequence[Fact]) -> bool | None:
+    meant = mentions(reasoning, word)
+    if meant is Mention.BOTH:
+        # "No lesion on the right. One lesion on the left." does not deny the lesion: it says where there is none.
+        denials = [s for s in sentences(reasoning) if mentions(s, word) is Mention.DENIED]
+        return None if any(set(content_words(s)) <= set(asked) for s in denials) else True
+    if meant is not Mention.ABSENT:
+        return meant is Mention.AFFIRMED
+    if word in wording().abnormal:
+        return _abnormal(reasoning)
+    if word in wording().normal:
+        abnormal = _abnormal(reasoning)
+        return None if abnormal is None else not abnormal
+    for alternatives in (*_groups(facts), *wording().opposites):
+        rivals = [phrase for phrase in alternatives if word not in content_words(phrase)]
+        if len(rivals) < len(alternatives) and any(mentions(reasoning, rival) is Mention.AFFIRMED for rival in rivals):
+            return False
+    return None
+
+
+def _abnormal(reasoning: str) -> bool | None:
+    """Whether the reasoning finds anything wrong at all."""
+    meant = {mentions(reasoning, word) for word in wording().abnormal}
+    if meant & {Mention.AFFIRMED, Mention.BOTH}:
+        return True
+    if Mention.DENIED in meant or any(mentions(reasoning, word) is Mention.AFFIRMED for word in wording().normal):
+        return False
+    return None
+
+
+def _groups(facts: Sequence[Fact]) -> tuple[tuple[str, ...], ...]:
+    """The values that facts of one name can have."""
+    return tuple(dict.fromkeys(fact.alternatives for fact in facts if fact.alternatives))

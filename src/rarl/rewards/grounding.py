@@ -1,0 +1,95 @@
+"""Reward grounding: are the findings that the reasoning states the ones that the image shows?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from rarl.grading import Mention, mentions
+from rarl.rewards.columns import Row, asks_for_reasoning, rowwise
+from rarl.rewards.wording import content_words, padded, words
+from rarl.types import Fact
+
+_STATED = (Mention.AFFIRMED, Mention.BOTH)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Statements that hold, statements that do not, and what should have been stated."""
+
+    right: int
+    wrong: int
+    missing: int
+
+    @property
+    def f1(self) -> float:
+        """2 right / (2 right + wrong + missing); 0 where there is nothing to count."""
+        total = 2 * self.right + self.wrong + self.missing
+        return 2 * self.right / total if total else 0.0
+
+
+def _has_something_to_check(**row: Any) -> bool:
+    if not asks_for_reasoning(**row):
+        return False
+    if any(fact.get("value") is not None for fact in row.get("facts") or ()):
+        return True
+    return bool(_terms(row.get("rationale") or "", row.get("question") or ""))
+
+
+@rowwise(
+    applies=_has_something_to_check,
+    needs="a prompt that asks for reasoning, and an example with facts or a reference rationale",
+)
+def grounding(row: Row) -> float:
+    """F1 of the reasoning's statements against the example's facts, else against its reference rationale."""
+    reasoning = row.parsed.reasoning
+    if not reasoning:
+        return 0.0
+    if any(fact.value is not None for fact in row.facts):
+        return against_facts(reasoning, row.facts).f1
+    return against_rationale(reasoning, row.rationale or "", row.question).f1
+
+
+def against_facts(reasoning: str, facts: Sequence[Fact]) -> Counts:
+    """Facts of one name are judged together, since each may state one of several values (the zones of two lesions).
+
+    Affirming an alternative that is no value of that name is wrong, and so is denying a value without naming another.
+    A name with a wrong alternative earns nothing for its right ones: who lists them all states none.
+    """
+    right = wrong = missing = 0
+    for name in dict.fromkeys(fact.name for fact in facts):
+        group = [fact for fact in facts if fact.name == name]
+        values = list(dict.fromkeys(fact.value for fact in group if fact.value is not None))
+        others = dict.fromkeys(phrase for fact in group for phrase in fact.alternatives if phrase not in values)
+        said = {value: mentions(reasoning, value) for value in values}
+        stated = [value for value in values if said[value] is Mention.AFFIRMED]
+        inventions = [p for p in others if mentions(reasoning, p) in _STATED and not _within(p, stated)]
+        earned = 0 if inventions else len(stated)
+        right += earned
+        missing += len(values) - earned
+        wrong += len(inventions) or sum(said[value] in (Mention.DENIED, Mention.BOTH) for value in values)
+    return Counts(right, wrong, missing)
+
+
+def _within(phrase: str, stated: Iterable[str]) -> bool:
+    """Whether a text that states one of these has the phrase in it anyway ("CT" in "head CT")."""
+    return any(padded(words(phrase)) in padded(words(value)) for value in stated)
+
+
+def against_rationale(reasoning: str, rationale: str, question: str) -> Counts:
+    """Content words of both texts, without those of the question, each with how it is meant: affirmed or denied.
+
+    A word counts as right when both texts mean it alike.
+    """
+    wanted = {term: mentions(rationale, term) for term in _terms(rationale, question)}
+    said = {term: mentions(reasoning, term) for term in _terms(reasoning, question)}
+    right = sum(said.get(term) is meant for term, meant in wanted.items())
+    return Counts(right, wrong=len(said) - right, missing=len(wanted) - right)
+
+
+@lru_cache(maxsize=4096)
+def _terms(text: str, question: str) -> tuple[str, ...]:
+    given = set(content_words(question))
+    return tuple(dict.fromkeys(word for word in content_words(text) if word not in given))
