@@ -27,3 +27,11 @@ def test_an_error_in_the_loop_ends_the_bar() -> None:
     with pytest.raises(KeyError):
         consume()
     assert list(progress(range(2), "again", after=0)) == [0, 1]  # rich allows one live bar at a time
+
+
+def test_a_bar_within_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in progress(range(2), "outer", total=2, after=0):
+        assert list(progress(range(3), "inner", total=3, after=0)) == [0, 1, 2]
+    err = capsys.readouterr().err
+    assert "outer" in err
+    assert "3/3" in err

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from time import monotonic
 from typing import Any, TypeVar
 
@@ -37,11 +38,18 @@ def progress(
 
 
 def _bar(label: str, total: int | None) -> Any:
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     rate = TextColumn("{task.fields[rate]:.1f}/s")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
-    bar = Progress(*columns, console=Console(stderr=True))
+    bar = Progress(*columns, console=_console())
     bar.add_task(label, total=total, rate=0.0)
     return bar
+
+
+@cache
+def _console() -> Any:
+    """One for all bars: rich then stacks a bar that starts while another is shown."""
+    from rich.console import Console
+
+    return Console(stderr=True)
