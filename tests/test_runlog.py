@@ -141,7 +141,7 @@ def test_where_evaluations_go(folder):
     assert folder.evaluation("phantom", "test").relative_to(folder.path).as_posix() == "eval/phantom-test"
     before = folder.evaluation("phantom", "unseen-wording", "before")
     assert before.relative_to(folder.path).as_posix() == "eval/before/phantom-unseen-wording"
-    assert folder.evaluation("my/set.py:load", "../x").name == "my-set.py-load-..-x"
+    assert folder.evaluation("/home/someone/set.py:load", "../x").name == "set.py-load-..-x"
 
 
 def test_the_first_free_number(tmp_path):

@@ -233,10 +233,10 @@ def _config(path: Path, overrides: Sequence[str] | None) -> RunConfig:
 
 
 def _show(run: Run) -> None:
-    from rarl.reporting.tables import headline_table
+    from rarl.reporting import headline_table, read_results
 
-    if run.after is not None:
-        _print(headline_table(run.before, run.after))
+    for result in read_results(run.folder):
+        _print(headline_table(result))
     print(f"Report: {run.folder / 'report.html'}")
 
 

@@ -19,7 +19,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from rarl.config import RunConfig
@@ -74,7 +74,7 @@ class RunFolder:
 
     def evaluation(self, data: str, split: str, stage: str = "") -> Path:
         """Where the records of one set and split are; `stage` is empty for the final ones, else say "before"."""
-        return self.path / "eval" / stage / _file_name(f"{data}-{split}")
+        return self.path / "eval" / stage / _file_name(f"{PurePath(data).name}-{split}")
 
     # --- what happens at each step
 

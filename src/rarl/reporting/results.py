@@ -1,0 +1,134 @@
+"""What a run's evaluations found, read back from its folder, and the rows of the headline table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from rarl.evaluation import Summary, change, read_records
+from rarl.types import Estimate, EvalRecord
+
+# What an accuracy must be held against, by its name in summary.json.
+BASELINES = {"majority_answer": "Commonest answer", "shuffled_image": "Another image"}
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """One evaluation: every record, and what they add up to."""
+
+    records: Sequence[EvalRecord]
+    summary: Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One split of a data set, after training and, where that was evaluated, before."""
+
+    data: str
+    split: str
+    before: Evaluation | None
+    after: Evaluation
+
+    def difference(self, metric: str) -> Estimate | None:
+        """After minus before on the same questions, None without a before."""
+        if self.before is None:
+            return None
+        seed = int(self.after.summary.settings.get("seed", 0))
+        return change(self.before.records, self.after.records, metric, seed=seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the headline table; None where there is nothing to show."""
+
+    label: str
+    before: Estimate | None
+    after: Estimate | None
+    difference: Estimate | None
+    baseline: bool = False
+
+
+def read_results(run: Path) -> list[Result]:
+    """The results in a run's folder, one a split that was evaluated to the end; none if evaluation was off."""
+    results = []
+    for folder in sorted((run / "eval").glob("*")):
+        after = _evaluation(folder)
+        if after is not None:
+            settings = after.summary.settings
+            before = _evaluation(run / "eval" / "before" / folder.name)
+            results.append(Result(PurePath(settings["data"]).name, settings["split"], before, after))
+    return results
+
+
+def headline(result: Result) -> list[Row]:
+    """Accuracy and reasoning quality, then what the accuracy must be held against."""
+    rows = [_row(result, "accuracy", "Accuracy")]
+    if "reasoning" in result.after.summary.metrics:
+        rows.append(_row(result, "reasoning", "Reasoning quality"))
+    for name, label in BASELINES.items():
+        after = result.after.summary.baselines.get(name)
+        before = result.before.summary.baselines.get(name) if result.before else None
+        if after is not None:
+            rows.append(Row(label, before, after, None, baseline=True))
+    return rows
+
+
+def percent(found: Estimate | None) -> str:
+    """A share with its 95 % interval, in per cent: "54.1 [50.2, 58.0]"."""
+    if found is None or found.mean is None:
+        return "-"
+    return f"{100 * found.mean:.1f}{_interval(found)}"
+
+
+def points(found: Estimate | None) -> str:
+    """A difference of shares with its 95 % interval, in points: "+17.2 [13.0, 21.4]"."""
+    if found is None or found.mean is None:
+        return "-"
+    return f"{100 * found.mean:+.1f}{_interval(found)}"
+
+
+def count(row: Row) -> str:
+    """How many questions about how many images or patients, and how many of them could not be scored."""
+    found = row.difference or row.after or row.before
+    if found is None:
+        return "-"
+    unscored = f", {found.unscored} unscored" if found.unscored else ""
+    return f"{found.n:,} in {found.clusters:,} clusters{unscored}"
+
+
+def verdict(difference: Estimate | None) -> str:
+    """better, worse, or neither where the interval holds 0 or there is none."""
+    if difference is None or difference.low is None or difference.high is None:
+        return ""
+    return "better" if difference.low > 0 else "worse" if difference.high < 0 else ""
+
+
+def _interval(found: Estimate) -> str:
+    if found.low is None or found.high is None:
+        return ""
+    return f" [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+
+
+def _row(result: Result, metric: str, label: str) -> Row:
+    before = result.before.summary.metrics.get(metric) if result.before else None
+    return Row(label, before, result.after.summary.metrics.get(metric), result.difference(metric))
+
+
+def _evaluation(folder: Path) -> Evaluation | None:
+    path = folder / "summary.json"
+    if not path.is_file():
+        return None
+    return Evaluation(read_records(folder), _summary(json.loads(path.read_text(encoding="utf-8"))))
+
+
+def _summary(values: dict[str, Any]) -> Summary:
+    settings, baselines, by = (values.pop(name) for name in ("settings", "baselines", "by"))
+    groups = {group: {name: _estimates(found) for name, found in names.items()} for group, names in by.items()}
+    return Summary(settings, _estimates(values), _estimates(baselines), groups)
+
+
+def _estimates(values: Mapping[str, Any]) -> dict[str, Estimate]:
+    return {name: Estimate(**found) for name, found in values.items()}

@@ -1,0 +1,83 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rarl.reporting.results import BASELINES, Result, headline, percent, points, verdict
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from rarl.evaluation import Summary
+    from rarl.types import Example
+
+_COLOURS = {"better": "green", "worse": "red", "": ""}
+
+
+def headline_table(result: Result) -> Table:
+    """Before, after and the paired difference, each with a 95 % interval and the number of questions."""
+    table = _table(f"{result.data}, {result.split}: per cent [95 % interval]", "", "before", "after", "difference", "n")
+    for row in headline(result):
+        found = row.difference or row.after
+        cells = (percent(row.before), percent(row.after), points(row.difference) if row.difference else "")
+        style = "dim" if row.baseline else _COLOURS[verdict(row.difference)]
+        table.add_row(row.label, *cells, f"{found.n:,}" if found else "-", style=style)
+    return table
+
+
+def summary_table(summary: Summary) -> Table:
+    """All metrics of one evaluation, then its baselines and the accuracy by kind, modality and task."""
+    settings = summary.settings
+    table = _table(f"{settings['data']}, {settings['split']}", "", "% [95 % interval]", "n", "unscored")
+    lines = [(name.replace("_", " "), found, "") for name, found in summary.metrics.items()]
+    lines += [
+        (f"accuracy, {label.lower()}", summary.baselines[name], "dim")
+        for name, label in BASELINES.items()
+        if name in summary.baselines
+    ]
+    lines += [
+        (f"accuracy, {group} {name}", found["accuracy"], "")
+        for group, names in summary.by.items()
+        for name, found in names.items()
+        if len(names) > 1
+    ]
+    for label, found, style in lines:
+        table.add_row(label, percent(found), f"{found.n:,}", f"{found.unscored:,}", style=style)
+    return table
+
+
+def dataset_tables(examples: Sequence[Example], number: int) -> list[Table]:
+    """How many examples there are of each kind, modality and task; then the first `number` of them."""
+    from rich.markup import escape
+
+    counts = _table(
+        f"{len(examples):,} examples, {len({example.cluster for example in examples}):,} clusters", "", "", "n"
+    )
+    for group in ("kind", "modality", "task"):
+        found = Counter(str(value) for example in examples if (value := getattr(example, group)) is not None)
+        for name, n in found.most_common():
+            counts.add_row(group, escape(name), f"{n:,}")
+    answers = Counter(example.answer.casefold() for example in examples)
+    for answer, n in answers.most_common(5):
+        counts.add_row("answer", escape(answer), f"{n:,}")
+    first = _table(f"the first {min(number, len(examples))}", "id", "images", "question", "answer", "kind")
+    for example in examples[:number]:
+        options = f" ({' | '.join(example.options)})" if example.options else ""
+        images = " ".join(image.name for image in example.images)
+        texts = (example.id, images, example.question + options, example.answer, example.kind.value)
+        first.add_row(*map(escape, texts))
+    return [counts, first]
+
+
+def _table(title: str, *columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.padding = (0, 1, 0, 0)
+    for column in columns:
+        table.add_column(column, justify="right" if column in ("n", "unscored") else "left")
+    return table

@@ -1,0 +1,34 @@
+from rich.console import Console
+
+import fake_run
+from rarl.reporting import dataset_tables, headline_table, read_results, summary_table
+
+
+def text(table, width=80):
+    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(table)
+    return console.export_text()
+
+
+def test_the_headline_fits_a_terminal(tmp_path):
+    [result] = read_results(fake_run.make(tmp_path / "run").path)
+    lines = text(headline_table(result)).splitlines()
+    assert any(line.startswith("Accuracy ") and line.split()[1] == "50.0" and line.endswith(" 20") for line in lines)
+    assert any(line.startswith("Reasoning quality  75.0 [75.0, 75.0]") for line in lines)
+    assert len(lines) == 7  # title, head, rule and four rows, none of them wrapped
+
+
+def test_the_summary_names_every_metric_and_group(tmp_path):
+    [result] = read_results(fake_run.make(tmp_path / "run").path)
+    shown = text(summary_table(result.after.summary))
+    for label in ("accuracy  ", "grounding", "parse failures", "accuracy, another image", "accuracy, kind yesno"):
+        assert label in shown
+    assert "modality" not in shown  # there is only one
+
+
+def test_a_data_set_is_counted_and_shown_as_it_is():
+    counts, first = dataset_tables(fake_run.examples(7), 2)
+    assert "open" in text(counts)
+    shown = text(first, width=120)
+    assert "Question [b]0[/b]?" in shown  # the terminal's own markup is not obeyed
+    assert "Question [b]2[/b]?" not in shown
