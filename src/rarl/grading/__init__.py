@@ -1,0 +1,7 @@
+"""What counts as the same answer, and what a text claims: by rules, without a model."""
+
+from rarl.grading.answers import grade
+from rarl.grading.claims import Mention, mentions
+from rarl.grading.kinds import derive_kind
+
+__all__ = ["Mention", "derive_kind", "grade", "mentions"]

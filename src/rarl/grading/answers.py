@@ -1,0 +1,61 @@
+"""The grade of one answer: by the question's kind, strict verdict and graded score, with the rule that decided."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rarl.grading.case import Case, Outcome, plain, right, wrong
+from rarl.grading.choice import grade_choice, letters_named
+from rarl.grading.kinds import derive_kind, gold_option, offers, polarity
+from rarl.grading.phrases import grade_phrase
+from rarl.grading.quantities import grade_number, is_quantity
+from rarl.grading.reading import undress
+from rarl.grading.yesno import grade_yesno
+from rarl.types import Grade, QuestionKind
+
+_LONGEST = 2000  # characters; an answer that is longer is none
+
+
+def grade(
+    question: str,
+    gold: str,
+    prediction: str,
+    *,
+    kind: QuestionKind | None = None,
+    options: Sequence[str] = (),
+) -> Grade:
+    """Whether the prediction gives the gold answer. `prediction` is the answer alone, without the reasoning.
+
+    A `kind` that does not fit the gold (yes/no with a gold of "maybe") is graded as an open answer.
+    """
+    kind = QuestionKind(kind) if kind else derive_kind(question, gold, options)
+    if len(prediction) > _LONGEST:
+        return Grade(False, 0.0, kind, "too long", gold.strip(), prediction[:_LONGEST].strip())
+    case = Case.of(question, gold, prediction, options, flipped=kind is not QuestionKind.YESNO)
+    outcome = _outcome(case, kind, question, gold, prediction, options)
+    return Grade(
+        outcome.correct, outcome.score, kind, outcome.rule, " ".join(plain(case.gold)), " ".join(plain(case.prediction))
+    )
+
+
+def _outcome(
+    case: Case, kind: QuestionKind, question: str, gold: str, prediction: str, options: Sequence[str]
+) -> Outcome:
+    if not plain(case.prediction) or not plain(case.gold):
+        same = _bare(gold) and _bare(gold) == _bare(prediction)
+        return right("same text") if same else wrong("empty")
+    if _bare(gold) == _bare(prediction) or case.gold == case.prediction:
+        return right("same words")
+    yes = polarity(plain(case.gold))
+    listed = bool(options) and gold_option(gold, options) is not None
+    if listed and (kind is QuestionKind.MCQ or letters_named(prediction, options)):
+        return grade_choice(case, gold, options, question)
+    if kind is QuestionKind.YESNO and yes is not None:
+        return grade_yesno(case, yes)
+    if kind is QuestionKind.NUMBER and (is_quantity(plain(case.gold)) or plain(case.gold) == ("no",)):
+        return grade_number(case)
+    return grade_phrase(case, offers(question, gold) if kind is QuestionKind.MCQ else None)
+
+
+def _bare(text: str) -> str:
+    return " ".join(undress(text).lower().split()).strip(" .")

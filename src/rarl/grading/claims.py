@@ -1,0 +1,206 @@
+"""What a text claims: which of its words it denies, and whether it affirms a phrase."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import lru_cache
+
+from rarl.grading.lexicon import Words, lexicon, word_set
+from rarl.grading.reading import MARKS, SENTENCE_ENDS, content, read
+
+_CUES = frozenset(("no", "not"))
+_GAP = 3  # modifiers between a number and its noun: "two small bright lesions"
+
+
+class Mention(StrEnum):
+    """What a text says of a phrase."""
+
+    AFFIRMED = "affirmed"
+    DENIED = "denied"
+    BOTH = "both"
+    ABSENT = "absent"
+
+
+def mentions(text: str, phrase: str) -> Mention:
+    """Whether the text states the phrase: as whole words, tolerant of case, number, hyphens, spelling and synonyms.
+
+    A phrase that denies ("no lesions") is affirmed where what it denies is denied, and denied where it is affirmed.
+    A question states nothing, so words of one are not counted.
+    """
+    claims, wanted = _claims(text), _phrase(phrase)
+    if wanted[:1] == ("no",) and len(wanted) > 1:
+        found = {not affirmed for affirmed in claims.of(wanted[1:], whole=True)}
+    else:
+        found = set(claims.of(wanted))
+    if not found:
+        return Mention.ABSENT
+    if len(found) == 2:
+        return Mention.BOTH
+    return Mention.AFFIRMED if found.pop() else Mention.DENIED
+
+
+class Claims:
+    """The words of a text, and which of them are denied or asked rather than stated."""
+
+    __slots__ = ("asked", "denied", "places", "words")
+
+    def __init__(self, words: Words) -> None:
+        self.words = words
+        self.denied = denials(words)
+        self.asked = _asked(words)
+        self.places: dict[str, list[int]] = {}
+        for at, found in enumerate(words):
+            self.places.setdefault(found, []).append(at)
+
+    def of(self, phrase: Words, whole: bool = False) -> Iterator[bool]:
+        """True or False for each place that states or denies the phrase.
+
+        `whole`: leave out denials of a part of the image only ("no lesion on the left" is not "no lesion").
+        """
+        for start in self.places.get(phrase[0], ()) if phrase else ():
+            end = self._match(phrase, start)
+            if end is None or self.asked[end - 1]:
+                continue
+            denied = self.denied[end - 1] and (phrase[0] != "no" or self.denied[start])
+            if not (whole and denied and self._restricted(start)):
+                yield not denied
+
+    def _match(self, phrase: Words, start: int) -> int | None:
+        """Where the phrase that starts here ends; modifiers may stand between a number and its noun."""
+        words = self.words
+        if words[start : start + len(phrase)] == phrase:
+            return start + len(phrase)
+        if not phrase[0].isdigit() or len(phrase) == 1:
+            return None
+        for at in range(start + 1, min(start + 2 + _GAP, len(words))):
+            if words[at : at + len(phrase) - 1] == phrase[1:]:
+                return at + len(phrase) - 1
+            if words[at] not in _modifiers():
+                return None
+        return None
+
+    def _restricted(self, at: int) -> bool:
+        places = _place_words()
+        end = at
+        while end < len(self.words) and self.words[end] not in SENTENCE_ENDS and self.words[end] != ",":
+            end += 1
+        while at > 0 and self.words[at - 1] not in MARKS:
+            at -= 1
+        return any(found in places for found in self.words[at:end])
+
+
+def denials(words: Words) -> tuple[bool, ...]:
+    """For each word, whether the text denies it."""
+    denied = [False] * len(words)
+    after, seen = word_set("negation", "after"), word_set("negation", "seen")
+    for at, found in enumerate(words):
+        if found in _CUES:
+            if _cancelled(words, at):
+                continue
+            for place in _scope(words, at):
+                denied[place] = True
+            following = _first_beyond_be(words, at + 1)  # "lesions: none", "lesions are not seen"
+            if following in seen or (found == "no" and (not following or following in MARKS)):
+                _deny_before(words, at, denied)
+        elif found in after and not _negated_here(words, at):
+            before = _deny_before(words, at, denied)
+            if not before:
+                for place in _scope(words, at):
+                    denied[place] = True
+    return tuple(denied)
+
+
+def _cancelled(words: Words, at: int) -> bool:
+    """A double negation: "not absent", "not without", "no absence of"."""
+    following = _first_beyond_be(words, at + 1)
+    return following in word_set("negation", "after") or _negated_here(words, at)
+
+
+def _negated_here(words: Words, at: int) -> bool:
+    be = word_set("negation", "be")
+    at -= 1
+    while at >= 0 and words[at] in be:
+        at -= 1
+    return at >= 0 and words[at] in _CUES
+
+
+def _first_beyond_be(words: Words, at: int) -> str:
+    be = word_set("negation", "be")
+    while at < len(words) and words[at] in be:
+        at += 1
+    return words[at] if at < len(words) else ""
+
+
+def _scope(words: Words, cue: int) -> Iterator[int]:
+    """The places that a denial reaches: on to the end of its clause, over lists, not into a new statement."""
+    stops, openers = word_set("negation", "stops"), word_set("negation", "openers")
+    for at in range(cue + 1, len(words)):
+        found = words[at]
+        if found in stops or (found in MARKS and found != ","):
+            return
+        opens = found in (",", "and")
+        following = words[at + 1] if at + 1 < len(words) else ""
+        if opens and (following in openers or following.isdigit()):
+            return
+        if found == "," and not _continues_a_list(words, at + 1):
+            return
+        yield at
+
+
+def _continues_a_list(words: Words, at: int) -> bool:
+    """Whether what follows a comma is one more short member: "no mass, effusion, or fracture"."""
+    member: list[str] = []
+    while at < len(words) and words[at] not in MARKS:
+        member.append(words[at])
+        at += 1
+    if not member or member[0] in word_set("negation", "stops"):
+        return False
+    return member[0] in ("or", "nor", "and") or (
+        len(member) <= 3
+        and not (set(member) & word_set("negation", "openers"))
+        and at < len(words)
+        and words[at] == ","
+    )
+
+
+def _deny_before(words: Words, at: int, denied: list[bool]) -> bool:
+    """Deny what stands before in the clause; whether there was anything with a meaning."""
+    stops = word_set("negation", "stops")
+    first = at
+    while first > 0 and words[first - 1] not in stops and words[first - 1] not in MARKS - {":"}:
+        first -= 1
+    for place in range(first, at):
+        denied[place] = True
+    return any(found not in MARKS for found in content(words[first:at])) and first < at
+
+
+def _asked(words: Words) -> tuple[bool, ...]:
+    asked = [False] * len(words)
+    start = 0
+    for at, found in enumerate(words):
+        if found in SENTENCE_ENDS:
+            if found == "?":
+                asked[start : at + 1] = [True] * (at + 1 - start)
+            start = at + 1
+    return tuple(asked)
+
+
+@lru_cache(maxsize=4096)
+def _claims(text: str) -> Claims:
+    return Claims(read(text))
+
+
+@lru_cache(maxsize=4096)
+def _phrase(phrase: str) -> Words:
+    return tuple(found for found in read(phrase) if found not in MARKS)
+
+
+@lru_cache(maxsize=1)
+def _modifiers() -> frozenset[str]:
+    return frozenset(stand for slot in lexicon().slots for stand in slot.stands)
+
+
+@lru_cache(maxsize=1)
+def _place_words() -> frozenset[str]:
+    return frozenset(stand for slot in lexicon().slots if slot.place for stand in slot.stands)

@@ -1,0 +1,172 @@
+"""Yes or no, as a word or as a sentence about what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from rarl.grading.case import Case, Outcome, conflict, hedged, plain, right, sentences_with, stands, wrong
+from rarl.grading.lexicon import Words, fillers, lexicon, word_set
+from rarl.grading.reading import MARKS, content
+
+_CUES = frozenset(("no", "not"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A yes/no question taken apart: its content, the thing or property asked for (`key`), and how."""
+
+    content: frozenset[str]
+    key: Words
+    existential: bool
+    negated: bool
+
+
+def grade_yesno(case: Case, gold: bool) -> Outcome:
+    """Right when the prediction says what the gold says, once, and nothing against it."""
+    said = set(_words_said(case.prediction, case.question))
+    stated = set(_stances(case))
+    if len(said) == 2 or (not said and len(stated) == 2):
+        return wrong("both answers")
+    if not said and not stated:
+        return wrong("no answer")
+    if said and stated - said and not _asked(case.question).negated:
+        return wrong("answer and explanation contradict each other")
+    claim = sentences_with(case.prediction, ("yes", "no", "not")) if said else case.prediction
+    if hedged(case, claim):
+        return wrong("hedged")
+    rule = "yes or no" if said else "statement"
+    return right(rule) if (said or stated) == {gold} else wrong(rule)
+
+
+def _words_said(words: Words, question: Words) -> Iterator[bool]:
+    """Each yes and each no that is an answer of its own, not a determiner."""
+    alone = plain(words)
+    if len(alone) == 1 and alone[0] in word_set("polarity", "yes_alone"):
+        yield True
+    if len(alone) == 1 and alone[0] in word_set("polarity", "no_alone"):
+        yield False
+    for at, word in enumerate(words):
+        if word in word_set("polarity", "yes"):
+            yield True
+        elif word in word_set("polarity", "no") and _is_answer(words, at, question):
+            yield False
+
+
+def _is_answer(words: Words, at: int, question: Words) -> bool:
+    following = words[at + 1] if at + 1 < len(words) else "."
+    first = at
+    while first > 0 and (words[first - 1] not in MARKS or words[first - 1] == ":"):
+        first -= 1
+    before = [word for word in words[first:at] if word not in fillers() and word not in MARKS]
+    if following in MARKS:
+        return set(before) <= {*question, "yes", "say", "go"}
+    return not before and following in word_set("polarity", "after_answer") and at == first
+
+
+def _stances(case: Case) -> Iterator[bool]:
+    """What each clause says on the question: True for yes. Clauses about something else say nothing."""
+    asked = _asked(case.question)
+    bare = _bare_stance(case.prediction)
+    if bare is not None:
+        yield bare is not asked.negated
+        return
+    if not asked.key:
+        return
+    for start, end in _clauses(case.prediction):
+        if case.prediction[end : end + 1] == ("?",) or case.prediction[start:end] == plain(case.question):
+            continue  # a question states nothing
+        clause, denied = case.prediction[start:end], case.denied[start:end]
+        stance = _stance(asked, clause, denied)
+        if stance is not None:
+            yield stance is not asked.negated
+
+
+def _bare_stance(words: Words) -> bool | None:
+    """ "It is", "not seen", "absent": an answer without content of its own."""
+    after, seen = word_set("negation", "after"), word_set("negation", "seen")
+    bare = plain(words)
+    if not bare or any(word not in fillers() and word not in _CUES and word not in after for word in bare):
+        return None
+    denials = sum(word in _CUES or (word in after and word != "no") for word in bare)
+    if denials:
+        return denials % 2 == 0
+    return True if set(bare) & seen - {"there"} or bare[-1] in word_set("negation", "be") else None
+
+
+def _clauses(words: Words) -> Iterator[tuple[int, int]]:
+    stops, openers = word_set("negation", "stops"), word_set("negation", "openers")
+    start = 0
+    for at, word in enumerate((*words, ".")):
+        opens = word == "and" and at + 1 < len(words) and words[at + 1] in openers
+        if word in MARKS or word in stops or opens:
+            if at > start:
+                yield start, at
+            start = at + 1
+
+
+def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | None:
+    pairs = [(word, no) for word, no in zip(clause, denied, strict=True) if word not in fillers() and word not in _CUES]
+    after = word_set("negation", "after")
+    affirmed = {word for word, no in pairs if not no and word not in after}
+    against = {word for word, no in pairs if no and word not in after}
+    key, head = set(asked.key), asked.key[-1]
+    if conflict(asked.content - {head}, affirmed | against):
+        return None  # another side, another place
+    beyond = (affirmed | against) - asked.content
+    rest = asked.content - key
+    if rest and beyond and not rest & (affirmed | against) and asked.existential:
+        return None  # "is there a mass in the liver?", "there is a mass in the spleen"
+    if beyond and affirmed and not set(clause) & word_set("polarity", "verbs"):
+        return None  # a noun phrase that says more than the question is no statement on it
+    if against & key:
+        about = key <= affirmed | against or (head in against and affirmed | against <= asked.content)
+        return False if about and not _elsewhere(asked, clause) else None
+    if key <= affirmed or (not asked.existential and head in affirmed and affirmed <= asked.content):
+        return True
+    return False if not asked.existential and _opposite(asked, affirmed, len(clause)) else None
+
+
+def _opposite(asked: _Asked, affirmed: set[str], length: int) -> bool:
+    """ "The heart is normal" to "is the heart enlarged?": the subject named, the opposite of the property stated."""
+    head = asked.key[-1]
+    subject = asked.content - {head}
+    if (subject and not subject & affirmed) or length < 3:
+        return False
+    return conflict({head}, affirmed) is not None or ("normal" in affirmed and head in _deviations())
+
+
+@lru_cache(maxsize=1)
+def _deviations() -> frozenset[str]:
+    return frozenset(word for slot in lexicon().slots if slot.name == "change" for word in slot.stands)
+
+
+def _elsewhere(asked: _Asked, clause: Words) -> bool:
+    """A denial of a place that the question did not name is not a denial of the thing."""
+    places = {slot.name for slot in lexicon().slots if slot.place}
+    named = stands(asked.content)
+    return any(taken - named.get(slot, set()) for slot, taken in stands(clause).items() if slot in places)
+
+
+@lru_cache(maxsize=1 << 12)
+def _asked(question: Words) -> _Asked:
+    words = plain(question)
+    existential = bool(set(words) & (word_set("polarity", "existential") | word_set("negation", "seen")))
+    after = word_set("negation", "after")
+    meaning = tuple(w for w in words if w not in fillers() and w not in _CUES and w not in after)
+    key = _thing(words) if existential else meaning
+    negated = bool(set(words) & (_CUES | after))
+    return _Asked(frozenset(meaning), key or meaning, existential, negated)
+
+
+def _thing(words: Words) -> Words:
+    """The thing whose presence is asked: the content words up to the first preposition after one."""
+    found: list[str] = []
+    for word in words:
+        if word in word_set("polarity", "prepositions"):
+            if found:
+                break
+        elif word not in fillers() and word not in _CUES and word not in word_set("negation", "after"):
+            found.append(word)
+    return content(tuple(found)) if found else ()
