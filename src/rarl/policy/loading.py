@@ -69,9 +69,24 @@ def load_base(config: Model) -> Any:
             f"base model {config.base!r} could not be loaded: {reason} "
             f"Get it with `hf download {config.base}` where there is a network, or give a local folder."
         ) from None
+    if config.adapter:
+        model = _merged(model, config.adapter, config.base)
     model.requires_grad_(False)
     model.eval()
     return model.to(device)
+
+
+def _merged(model: Any, adapter: str, base: str) -> Any:
+    """The base with a PEFT adapter added to its weights: what follows starts from, and is compared with, both."""
+    from peft import PeftModel
+
+    if not (Path(adapter) / "adapter_config.json").is_file():
+        raise ModelError(f"{adapter} is no adapter: it has no adapter_config.json; give a folder in PEFT's format")
+    try:
+        return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    except (RuntimeError, ValueError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"the adapter {adapter} does not fit the base model {base!r}: {reason}") from None
 
 
 def lora_target(model: Any, lora: Lora) -> str:

@@ -46,7 +46,7 @@ class Grpo:
         groups, replaced = self._informative(self._groups(examples, draws, clock), draws, clock)
         self.write(step + 1, groups)
         with clock.phase("train"):
-            return group_metrics(groups, replaced) | self._update(groups)
+            return group_metrics(groups, replaced) | self.update(groups)
 
     def _groups(self, examples: Sequence[Example], draws: Draws, clock: Clock) -> list[Group]:
         """A scored group of completions for each example, all under one instruction."""
@@ -81,7 +81,7 @@ class Grpo:
             replaced += len(fresh)
         return groups, replaced
 
-    def _update(self, groups: Sequence[Group]) -> Values:
+    def update(self, groups: Sequence[Group]) -> Values:
         """`updates_per_batch` steps of the optimizer on the same groups; N is counted before they are cut."""
         train = self.config.train
         n = normaliser(OBJECTIVES[train.loss], scored_lengths(groups), self.config.rollout.max_new_tokens)

@@ -1,0 +1,247 @@
+"""From a configuration to a run: what `rarl train`, `sft`, `eval` and `predict` do, as functions."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rarl.config import RunConfig
+from rarl.data import Dataset, load_dataset
+from rarl.data.images import FileImage
+from rarl.draws import Draws
+from rarl.engines import NativeEngine
+from rarl.evaluation import Summary
+from rarl.evaluation import evaluate as evaluate_split
+from rarl.exporting import save_adapter
+from rarl.policy import Policy
+from rarl.prompting import Pool, ask, load_pool, parse
+from rarl.reporting import write_report
+from rarl.rewards import Scorer
+from rarl.runlog import RunFolder, free_path, write_json
+from rarl.training.batches import Batches
+from rarl.training.grpo import Grpo
+from rarl.training.learner import Learner
+from rarl.training.loop import Evaluate, Step, train_steps
+from rarl.training.metrics import Values
+from rarl.training.supervised import Supervised, check_targets
+from rarl.training.tracking import tracking
+from rarl.types import Example, QuestionKind, Sampling, Shape
+
+logger = logging.getLogger("rarl")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A finished run: its folder, and its evaluations before and after, one for each of eval.splits."""
+
+    folder: Path
+    before: tuple[Summary, ...]
+    after: tuple[Summary, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model says of images without a label. `answer` is None if its text has none."""
+
+    reasoning: str | None
+    answer: str | None
+    text: str
+
+
+def train(config: RunConfig, *, out: Path | None = None) -> Run:
+    """Train as the config says, evaluate before and after, and report, in a new folder. Errors: RarlError.
+
+    The folder is `out`, or a new one under config.run.out. Whatever is wrong with the input is found before it is made.
+    """
+    session = _Session.open(config)
+    path = out or free_path(config.run.out, config.run.name or config.run.method)
+    return session.run(RunFolder.create(path, config))
+
+
+def sft(config: RunConfig, *, out: Path | None = None) -> Run:
+    """The supervised baseline: the same data order, adapter and evaluation as `train`, on the config's sft.target."""
+    return train(config.override(["run.method=sft"]), out=out)
+
+
+def resume(folder: Path) -> Run:
+    """Go on with a run that was interrupted, from its newest checkpoint; a finished one is only reported again."""
+    run = RunFolder.open(folder)
+    return _Session.open(run.config).run(run)
+
+
+def evaluate(
+    base: str,
+    *,
+    adapter: str | None = None,
+    data: str,
+    split: str,
+    root: str = "",
+    out: Path | None = None,
+    overrides: Sequence[str] = (),
+) -> Summary:
+    """Answer and grade every question of a split; records.jsonl and summary.json in `out`, or a new folder."""
+    named = {
+        "model.base": base,
+        "model.adapter": adapter or "",
+        "data.name": data,
+        "data.split": split,
+        "data.root": root,
+    }
+    settings = [f"{key}={json.dumps(value)}" for key, value in named.items()]
+    config = RunConfig().override([*settings, *overrides])
+    dataset = _load(config, config.data.split, config.eval.limit)
+    pool = load_pool(config.prompt.pool)
+    policy = Policy.load(config.model)
+    folder = out or free_path(config.run.out, f"eval-{data}-{split}")
+    return _evaluate(policy, dataset, pool, config, folder)
+
+
+def predict(
+    base: str,
+    images: Sequence[Path],
+    question: str,
+    *,
+    adapter: str | None = None,
+    options: Sequence[str] = (),
+    reasoning: bool = True,
+) -> Prediction:
+    """Answer a question about images that have no label, greedily. For research only: not for clinical use."""
+    config = RunConfig().override([f"model.base={json.dumps(base)}", f"model.adapter={json.dumps(adapter or '')}"])
+    sources = tuple(FileImage(Path(image)) for image in images)
+    for source in sources:
+        source.read()  # a wrong file is told before the model is loaded
+    kind = QuestionKind.MCQ if options else QuestionKind.OPEN
+    example = Example("prediction", "prediction", sources, question, "", tuple(options), kind)
+    pool = load_pool(config.prompt.pool)
+    prompt = ask(example, pool.reasoning if reasoning else pool.direct)
+    sampling = Sampling(temperature=0.0, max_new_tokens=config.rollout.max_new_tokens)
+    [[rollout]] = NativeEngine(Policy.load(config.model)).generate([prompt], 1, sampling, Draws(0))
+    parsed = parse(rollout.text, prompt.shape)
+    return Prediction(parsed.reasoning, parsed.answer, rollout.text)
+
+
+@dataclass(frozen=True)
+class _Session:
+    """Everything a run needs, loaded and checked."""
+
+    config: RunConfig
+    examples: Dataset
+    evaluations: tuple[Dataset, ...]
+    pool: Pool
+    scorer: Scorer
+    policy: Policy
+
+    @classmethod
+    def open(cls, config: RunConfig) -> _Session:
+        pool = load_pool(config.prompt.pool)
+        scorer = Scorer(config.reward.weights, config.reward.gates, config.reward.extra)
+        examples = _load(config, config.data.split, config.data.limit)
+        if config.run.method == "sft":
+            check_targets(examples, config.sft.target)
+        else:
+            _warn_of_unused(scorer, examples, _shapes(config, pool))
+        splits = config.eval.splits if config.eval.enabled else ()
+        evaluations = tuple(_load(config, split, config.eval.limit) for split in splits)
+        policy = Policy.load(config.model, config.lora, Draws(config.run.seed))
+        return cls(config, examples, evaluations, pool, scorer, policy)
+
+    def run(self, folder: RunFolder) -> Run:
+        """Evaluate, train from where the folder stands, save the adapter, evaluate, report."""
+        config = self.config
+        skipped = {data.split: data.skipped for data in (self.examples, *self.evaluations) if data.skipped}
+        if skipped:
+            write_json(folder.path / "skipped.json", skipped)
+        learner = Learner(self.policy, config.train)
+        batches = Batches(self.examples, config.rollout.prompts_per_step, Draws(config.run.seed))
+        before = self._evaluate(folder, "before")  # a fresh adapter is zero: this is the base
+        _go_on(learner, folder, config)
+        with tracking(config, folder) as track:
+            step = self._step(learner, batches, folder)
+            train_steps(step, learner, batches, config, folder, self._evaluation_metrics(folder), track)
+        after = self._evaluate(folder, "")
+        save_adapter(self.policy, config, folder.adapter, [summary.to_json() for summary in after])
+        write_report(folder.path)
+        return Run(folder.path, before, after)
+
+    def _step(self, learner: Learner, batches: Batches, folder: RunFolder) -> Step:
+        if self.config.run.method == "sft":
+            return Supervised(self.policy, learner, self.pool, self.config).step
+        engine = NativeEngine(self.policy, self.config.rollout.prompts_per_step)
+        write = folder.append_rollouts
+        return Grpo(self.policy, engine, learner, batches, self.pool, self.scorer, self.config, write).step
+
+    def _evaluate(self, folder: RunFolder, stage: str) -> tuple[Summary, ...]:
+        return tuple(
+            _evaluate(self.policy, data, self.pool, self.config, folder.evaluation(data.name, data.split, stage))
+            for data in self.evaluations
+        )
+
+    def _evaluation_metrics(self, folder: RunFolder) -> Evaluate:
+        def evaluate_stage(stage: str) -> Values:
+            summaries = zip(self.evaluations, self._evaluate(folder, stage), strict=True)
+            return {
+                f"eval/{data.split}/{metric}": summary.metrics[metric].mean
+                for data, summary in summaries
+                for metric in ("accuracy", "reasoning")
+                if metric in summary.metrics
+            }
+
+        return evaluate_stage
+
+
+def _load(config: RunConfig, split: str, limit: int | None) -> Dataset:
+    data = config.data
+    dataset = load_dataset(
+        data.name,
+        split=split,
+        root=data.root,
+        limit=limit,
+        on_error=data.on_error,
+        seed=config.run.seed,
+        **data.options,
+    )
+    if dataset.skipped:
+        where, why = dataset.skipped[0]
+        logger.warning("%s %s: skipped %d (first: %s: %s)", data.name, split, len(dataset.skipped), where, why)
+    return dataset
+
+
+def _evaluate(policy: Policy, dataset: Dataset, pool: Pool, config: RunConfig, folder: Path) -> Summary:
+    several = config.eval.samples > 1
+    return evaluate_split(
+        NativeEngine(policy, config.eval.prompts_per_batch),
+        dataset,
+        pool=pool,
+        reasoning=config.prompt.reasoning,
+        sampling=Sampling(
+            temperature=config.eval.temperature if several else 0.0,
+            max_new_tokens=config.rollout.max_new_tokens,
+        ),
+        draws=Draws(config.run.seed).at("evaluation"),
+        folder=folder,
+        samples=config.eval.samples,
+        prompts_per_batch=config.eval.prompts_per_batch,
+        baselines=config.eval.baselines,
+        about={"base": config.model.base, "adapter": config.model.adapter, "config": config.digest()},
+    )
+
+
+def _go_on(learner: Learner, folder: RunFolder, config: RunConfig) -> None:
+    """Load the newest checkpoint, if there is one, and forget what was logged after it."""
+    checkpoints = folder.checkpoints()
+    if checkpoints:
+        learner.load(checkpoints[-1][1], config.digest())
+    folder.truncate_after(learner.step)
+
+
+def _shapes(config: RunConfig, pool: Pool) -> set[Shape]:
+    """The shapes that training prompts may have."""
+    return {template.shape for template in pool.templates} if config.prompt.diversity else {pool.reasoning.shape}
+
+
+def _warn_of_unused(scorer: Scorer, examples: Sequence[Example], shapes: set[Shape]) -> None:
+    for reward, why in scorer.unused(examples, shapes):
+        logger.warning("reward %s %s; it will pay for nothing", reward, why)
