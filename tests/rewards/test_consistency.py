@@ -9,6 +9,7 @@ DIAGNOSIS = {
 SIDE = {"question": "Which half of the picture is abnormal?", "options": [], "kind": "open"}
 ZONE = {"question": "At what level is the abnormality?", "options": [], "kind": "open"}
 COUNT = {"question": "In how many places is there disease?", "options": [], "kind": "number"}
+NODULES = {"question": "How many nodules are there?", "options": [], "kind": "number", "facts": []}
 LESION = {"question": "Has this patient got a lesion?", "options": [], "kind": "yesno"}
 BRIGHT = {"question": "Can a bright lesion be seen here?", "options": [], "kind": "yesno"}
 DARK = {"question": "Do you find any dark lesion?", "options": [], "kind": "yesno"}
@@ -62,6 +63,10 @@ RULE_OUT = "There is no pneumonia. This suggests tuberculosis."
         ("There are two nodules.", "2", COUNT | PLAIN, 1.0),
         ("There are two nodules.", "3", COUNT | PLAIN, 0.0),
         ("There are two nodules of 5 mm.", "2", COUNT | PLAIN, 0.5),
+        ("One nodule is left, two are right: three nodules.", "3", NODULES, 1.0),
+        ("One nodule is left, three are right: four nodules.", "3", NODULES, 0.0),
+        ("There are two small nodules of 5 mm.", "2", NODULES, 1.0),
+        ("There are two small nodules of 5 mm.", "5", NODULES, 0.0),
         ("The disease is spread.", "2", COUNT | PLAIN, 0.5),
         ("There is no disease.", "0", COUNT | PLAIN, 1.0),
         # yes or no: what the reasoning says of the question's words

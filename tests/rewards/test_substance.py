@@ -14,6 +14,7 @@ FILLER = [
     "pneumonia, tuberculosis, normal, emphysema",  # the options
     "lesion lesion lesion lesion lesion lesion",
     "Finding, opacity, nodule, mass, effusion, consolidation, lesion.",
+    "Nodule opacity mass effusion consolidation lesion atelectasis pneumothorax cardiomegaly.",
     "🙂🙂🙂",
     "...",
 ]
@@ -58,6 +59,12 @@ def test_by_hand(value):
     assert value(substance, "It is tuberculosis because this picture does suggest tuberculosis.") == 0.0
     # content {tuberculosis, bright}: own {bright}, 1/2
     assert value(substance, "Bright, so tuberculosis, rather than pneumonia.") == pytest.approx(0.5)
+
+
+def test_only_the_answer_may_be_named_again(value, gold):
+    assert value(substance, f"{gold} So it is tuberculosis.") == 1.0
+    assert value(substance, f"{gold} So it is tuberculosis. Hence tuberculosis.") == 1.0
+    assert value(substance, "No mass is seen. The left lung is clear. There is no mass.") == 0.5
 
 
 def test_a_denial_is_no_repetition(value):

@@ -95,12 +95,27 @@ def _to_number(reasoning: str, answer: str, row: Row) -> bool | None:
         own = [phrase for phrase in alternatives if set(numbers(phrase)) == given]
         if own and all(numbers(phrase) for phrase in alternatives):
             return _concludes(reasoning, own[0], [phrase for phrase in alternatives if phrase != own[0]])
+    counted = _counts(reasoning, content_words(row.question))
+    if counted:
+        return counted[-1] in given
     stated = set(numbers(reasoning))
     if not stated and any(_word_holds(reasoning, word, (), ()) is False for word in content_words(row.question)):
         stated = {0.0}
     if len(stated) > 1 and given <= stated:
         return None
     return stated == given if stated else None
+
+
+def _counts(reasoning: str, things: Sequence[str]) -> list[float]:
+    """The numbers that stand before one of these words, with at most two words between: "two small nodules"."""
+    found: list[float] = []
+    for sentence in sentences(reasoning):
+        tokens = words(sentence)
+        for i, token in enumerate(tokens):
+            following = content_words(" ".join(tokens[i + 1 : i + 4]))
+            if any(word in things for word in following):
+                found += numbers(token)
+    return found
 
 
 def _to_phrase(reasoning: str, answer: str, row: Row) -> bool | None:

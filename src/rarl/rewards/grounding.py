@@ -81,12 +81,13 @@ def _within(phrase: str, stated: Iterable[str]) -> bool:
 def against_rationale(reasoning: str, rationale: str, question: str) -> Counts:
     """Content words of both texts, without those of the question, each with how it is meant: affirmed or denied.
 
-    A word counts as right when both texts mean it alike.
+    A word of the rationale that the reasoning means alike is right; a word of the reasoning that the rationale does
+    not mean alike is wrong.
     """
-    wanted = {term: mentions(rationale, term) for term in _terms(rationale, question)}
-    said = {term: mentions(reasoning, term) for term in _terms(reasoning, question)}
-    right = sum(said.get(term) is meant for term, meant in wanted.items())
-    return Counts(right, wrong=len(said) - right, missing=len(wanted) - right)
+    wanted, said = _terms(rationale, question), _terms(reasoning, question)
+    right = sum(mentions(reasoning, term) is mentions(rationale, term) for term in wanted)
+    wrong = sum(mentions(reasoning, term) is not mentions(rationale, term) for term in said)
+    return Counts(right, wrong, missing=len(wanted) - right)
 
 
 @lru_cache(maxsize=4096)

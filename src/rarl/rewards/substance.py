@@ -32,29 +32,30 @@ def substance_of(row: Row) -> float:
     reasoning = row.parsed.reasoning
     if not reasoning or wording().judge_phrases.search(padded(words(reasoning))):
         return 0.0
+    answer = set(content_words(row.parsed.answer or ""))
     prompt = padded(words(row.prompt or row.question)) + padded(words(" ".join(row.options)))
     content: set[str] = set()
     said: list[tuple[frozenset[str], frozenset[str]]] = []
     hollow = 0
     for sentence in sentences(reasoning):
         claim = _claim(sentence)
-        if _is_hollow(sentence, prompt, row.options) or any(_same(claim, earlier) for earlier in said):
+        if _is_hollow(sentence, prompt, row.options) or any(_same(claim, earlier, answer) for earlier in said):
             hollow += 1
         else:
             content |= claim[0]
             said.append(claim)
-    given = {*content_words(row.prompt or row.question), *content_words(row.parsed.answer or "")}
-    return min(1.0, len(content) / ENOUGH_CONTENT, len(content - given) / ENOUGH_OWN) * PENALTY**hollow
+    own = content - answer - set(content_words(row.prompt or row.question))
+    return min(1.0, len(content) / ENOUGH_CONTENT, len(own) / ENOUGH_OWN) * PENALTY**hollow
 
 
 def _claim(sentence: str) -> tuple[frozenset[str], frozenset[str]]:
     return frozenset(content_words(sentence)), _NEGATORS & frozenset(words(sentence))
 
 
-def _same(a: tuple[frozenset[str], frozenset[str]], b: tuple[frozenset[str], frozenset[str]]) -> bool:
-    """Equal content, or four fifths of it, under the same negations; a single word may be named again."""
+def _same(a: tuple[frozenset[str], frozenset[str]], b: tuple[frozenset[str], frozenset[str]], answer: set[str]) -> bool:
+    """Four fifths of the content, under the same negations; only the answer may be named again by itself."""
     (content, negators), (earlier, earlier_negators) = a, b
-    if len(content) < 2 or negators != earlier_negators:
+    if negators != earlier_negators or content <= answer:
         return False
     return len(content & earlier) >= 0.8 * len(content | earlier)
 
@@ -87,9 +88,12 @@ def _loops(tokens: tuple[str, ...]) -> bool:
 
 
 def _is_bare_list(sentence: str) -> bool:
-    """Six or more pieces of one or two words each: keywords, not a sentence."""
+    """Six or more pieces of one or two words each, or eight words without any of grammar: keywords, not a sentence."""
     pieces = [words(piece) for piece in _PIECE.split(sentence)]
-    return len(pieces) >= 6 and sum(map(len, pieces)) <= 2 * len(pieces)
+    if len(pieces) >= 6 and sum(map(len, pieces)) <= 2 * len(pieces):
+        return True
+    tokens = words(sentence)
+    return len(tokens) >= 8 and wording().function_words.isdisjoint(tokens)
 
 
 def _lists_options(tokens: tuple[str, ...], options: tuple[str, ...]) -> bool:
