@@ -15,6 +15,7 @@ BRIGHT = {"question": "Can a bright lesion be seen here?", "options": [], "kind"
 DARK = {"question": "Do you find any dark lesion?", "options": [], "kind": "yesno"}
 PLAIN = {"facts": []}  # nothing known about what the values could be
 
+ANSWERS = [("left", SIDE), ("yes", LESION), ("2", COUNT), ("2", NODULES), ("tuberculosis", DIAGNOSIS)]
 NORMAL = "This is a chest X-ray. There are no lesions. This suggests a normal image."
 RULE_OUT = "There is no pneumonia. This suggests tuberculosis."
 
@@ -95,7 +96,7 @@ RULE_OUT = "There is no pneumonia. This suggests tuberculosis."
         ("The spots are bright. The answer is no.", "yes", LESION, 0.0),
         ("There is a lesion. Yes.", "yes", LESION, 1.0),
         # nothing that could lead anywhere
-        ("...", "left", SIDE, 0.0),
+        *(("...", answer, asked, 0.0) for answer, asked in ANSWERS),
         ("I look at the image and see it.", "left", SIDE, 0.0),
     ],
 )

@@ -146,12 +146,8 @@ def _to_yes_or_no(reasoning: str, answer: str, row: Row) -> bool | None:
     given = _polarity(row.question, answer)
     if given is None:
         return None
-    said = [
-        yes_or_no
-        for match in _YES_OR_NO.finditer(sentences(reasoning)[-1])
-        for yes_or_no in match.groups()
-        if yes_or_no
-    ]
+    last = "".join(sentences(reasoning)[-1:])
+    said = [word for match in _YES_OR_NO.finditer(last) for word in match.groups() if word]
     if said:
         return (said[-1].lower() == "yes") is given
     implied = _holds(reasoning, row.question, row.facts)
