@@ -146,5 +146,5 @@ def _grpo(policy: Policy, config: RunConfig) -> Grpo:
     batches = Batches((), config.rollout.prompts_per_step, Draws(0))
     learner = Learner(policy, config.train)
     pool = load_pool(config.prompt.pool)
-    scorer = Scorer(config.reward.weights)
+    scorer = Scorer(config.reward.weights, config.reward.gates)
     return Grpo(policy, NativeEngine(policy), learner, batches, pool, scorer, config, lambda step, groups: None)

@@ -11,12 +11,13 @@ import torch
 from rarl.config import Lora, Model
 from rarl.errors import ModelError
 
+TINY = "tiny"  # the embedded checkpoint's name
 SUPPORTED = ("qwen2_vl", "qwen2_5_vl")
 
 
 def resolve_base(base: str) -> str:
     """A folder or hub id that transformers can load. "tiny" is the embedded checkpoint."""
-    if base == "tiny":
+    if base == TINY:
         return str(files("rarl.assets").joinpath("tiny"))
     folder = Path(base).expanduser()
     if folder.is_dir():
@@ -56,8 +57,11 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
 def load_base(config: Model) -> Any:
     """The frozen Qwen2-VL or Qwen2.5-VL network of a config, a `config.adapter` merged in."""
     from transformers import AutoConfig, AutoModelForImageTextToText
+    from transformers.utils import logging as transformers_logging
 
     base, device = resolve_base(config.base), pick_device(config.device)
+    if config.base == TINY:
+        transformers_logging.disable_progress_bar()  # it loads in a moment
     try:
         kind = AutoConfig.from_pretrained(base).model_type
         if kind not in SUPPORTED:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
@@ -23,7 +24,7 @@ from rarl.training.batches import Batches
 from rarl.training.grouping import group_batches, scored_lengths
 from rarl.training.learner import Learner
 from rarl.training.loop import Clock
-from rarl.training.metrics import LossSums, Values, group_metrics
+from rarl.training.metrics import LossSums, Values, group_metrics, log_metrics
 from rarl.types import Engine, Example, Group, Sampling
 
 
@@ -43,12 +44,13 @@ class Grpo:
     def step(self, step: int, examples: list[Example], clock: Clock) -> Values:
         """Sample, score, update; the step's metrics."""
         draws = Draws(self.config.run.seed).at("step", step)
-        groups, replaced = self._informative(self._groups(examples, draws, clock), draws, clock)
+        sample = partial(self._groups, step=step, clock=clock)
+        groups, replaced = self._informative(sample(examples, draws), draws, sample)
         self.write(step + 1, groups)
         with clock.phase("train"):
-            return group_metrics(groups, replaced) | self.update(groups)
+            return group_metrics(groups, replaced) | log_metrics(self.scorer.take_log()) | self.update(groups)
 
-    def _groups(self, examples: Sequence[Example], draws: Draws, clock: Clock) -> list[Group]:
+    def _groups(self, examples: Sequence[Example], draws: Draws, *, step: int, clock: Clock) -> list[Group]:
         """A scored group of completions for each example, all under one instruction."""
         rollout, prompting = self.config.rollout, self.config.prompt
         sampling = Sampling(rollout.temperature, rollout.top_p, rollout.max_new_tokens)
@@ -56,7 +58,7 @@ class Grpo:
         with clock.phase("sample"):
             completions = self.engine.generate(prompts, rollout.group_size, sampling, draws)
         with clock.phase("score"):
-            scores = self.scorer.score([rollout for group in completions for rollout in group])
+            scores = self.scorer.score([rollout for group in completions for rollout in group], step)
         divide_by_std = OBJECTIVES[self.config.train.loss].divide_by_std
         groups = []
         for prompt, rollouts in zip(prompts, completions, strict=True):
@@ -65,7 +67,9 @@ class Grpo:
             groups.append(Group(prompt, tuple(rollouts), mine, advantages))
         return groups
 
-    def _informative(self, groups: list[Group], draws: Draws, clock: Clock) -> tuple[list[Group], int]:
+    def _informative(
+        self, groups: list[Group], draws: Draws, sample: Callable[[Sequence[Example], Draws], list[Group]]
+    ) -> tuple[list[Group], int]:
         """Groups in which all did equally well teach nothing: replace them by others, `train.resample` times over."""
         replaced = 0
         for attempt in range(self.config.train.resample):
@@ -75,7 +79,7 @@ class Grpo:
                 break
             seen = [group.prompt.example for group in groups]
             others = self.batches.others(seen, missing, draws.at("resample", attempt))
-            fresh = [group for group in self._groups(others, draws.at("again", attempt), clock) if group.informative]
+            fresh = [group for group in sample(others, draws.at("again", attempt)) if group.informative]
             stale = [group for group in groups if not group.informative]
             groups = [*kept, *fresh, *stale[: missing - len(fresh)]]
             replaced += len(fresh)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from rarl.algo.losses import LossOutput
+from rarl.rewards import RewardLog
 from rarl.types import Finish, Group
 
 Values = dict[str, float | None]
@@ -68,6 +69,12 @@ def group_metrics(groups: Sequence[Group], replaced: int) -> Values:
         "completion/length_max": float(max(lengths)),
         "completion/cut_off": mean(float(rollout.finish is Finish.LENGTH) for rollout in rollouts),
     }
+
+
+def log_metrics(log: RewardLog) -> Values:
+    """How many completions each reward failed on, and what rewards logged by themselves."""
+    failed = {f"reward/{name}/failed": float(count) for name, count in log.failed.items()}
+    return failed | {f"reward/{name}": mean(values) for name, values in log.metrics.items()}
 
 
 def mean(values: Iterable[float | None]) -> float | None:
