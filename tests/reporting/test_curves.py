@@ -24,6 +24,13 @@ def test_a_prefix_stands_for_every_part_of_the_reward():
     assert "std_in_group" not in parts.svg
 
 
+def test_failures_are_shown_where_there_are_any_and_are_no_part():
+    rows = [{"step": 1, "rollouts/unscored": 0.0}, {"step": 2, "rollouts/unscored": 0.0}]
+    assert titles(rows) == []
+    assert titles([*rows, {"step": 3, "rollouts/unscored": 2.0}]) == ["Completions not scored"]
+    assert titles([{"step": 1, "reward/mine/failed": 2.0}]) == []
+
+
 def test_values_that_are_no_numbers_leave_a_gap():
     rows = [{"step": 1, "loss": 0.5}, {"step": 2, "loss": math.inf}, {"step": 3, "loss": 0.4}]
     assert learning_curves(rows)[0].svg == learning_curves([rows[0], rows[2]])[0].svg

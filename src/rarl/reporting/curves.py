@@ -30,7 +30,8 @@ def learning_curves(metrics: Metrics) -> list[Figure]:
     figures = []
     for panel in panels:
         lines = {label: line for name, label in _labels(panel, metrics).items() if (line := _line(metrics, name))}
-        if lines:
+        shown = not panel.get("unless_zero") or any(value for line in lines.values() for _, value in line)
+        if lines and shown:
             svg = curves(lines, percent=panel.get("percent", False))
             figures.append(Figure(panel["title"], svg, panel["caption"]))
     return figures
@@ -67,7 +68,7 @@ def _labels(panel: Mapping[str, Any], metrics: Metrics) -> dict[str, str]:
         return dict(panel["metrics"])
     prefix, without = panel["prefix"], panel["without"]
     there = dict.fromkeys(name for row in metrics for name in row if name.startswith(prefix) and name not in without)
-    return {name: name.removeprefix(prefix) for name in there}
+    return {name: label for name in there if "/" not in (label := name.removeprefix(prefix))}
 
 
 def _line(metrics: Metrics, name: str) -> Line:
