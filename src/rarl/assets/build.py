@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,29 +13,22 @@ from transformers import PreTrainedTokenizerFast, Qwen2VLForConditionalGeneratio
 from rarl.assets.architecture import build_image_processor, build_model
 from rarl.assets.curriculum import faulty, gold
 from rarl.assets.tokenizer import train_tokenizer
-from rarl.assets.warmstart import learn
+from rarl.assets.warmstart import Observer, Stage, learn
 from rarl.draws import Draws
 
-STEPS, LR = 2400, 1.5e-3
-FAULT_STEPS, FAULT_LR = 80, 5e-4
+STAGES = (
+    Stage("look", gold, steps=1200, lr=1.5e-3, sees=True, speaks=False),
+    Stage("tell", gold, steps=1000, lr=1.5e-3, sees=True, speaks=True),
+    Stage("err", faulty, steps=80, lr=5e-4, sees=False, speaks=True),
+)
 
 
-def build(seed: int, out: Path, steps: int = STEPS, fault_steps: int = FAULT_STEPS) -> None:
-    """Tokenizer, architecture, both stages of the warm start, and the folder that transformers loads."""
+def build(seed: int, out: Path, stages: Sequence[Stage] = STAGES) -> None:
+    """Tokenizer, architecture, the stages of the warm start, and the folder that transformers loads."""
     tokenizer = train_tokenizer(seed)
-    model = build_model(tokenizer, seed)
-    draws = Draws(seed)
-    learn(model, tokenizer, gold, draws.at("see"), steps=steps, lr=LR, see_too=True, title="seeing and saying")
-    learn(
-        model,
-        tokenizer,
-        faulty,
-        draws.at("err"),
-        steps=fault_steps,
-        lr=FAULT_LR,
-        see_too=False,
-        title="acquiring faults",
-    )
+    model, observer = build_model(tokenizer, seed), Observer(seed)
+    for stage in stages:
+        learn(model, observer, tokenizer, stage, Draws(seed).at("warm start"))
     save(model, tokenizer, out)
 
 
@@ -48,12 +43,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m rarl.assets.build", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="decides weights, texts and order")
     parser.add_argument("--out", type=Path, required=True, help="the folder to write")
-    parser.add_argument("--steps", type=int, default=STEPS, help="steps of the first stage")
-    parser.add_argument("--fault-steps", type=int, default=FAULT_STEPS, help="steps of the second stage")
-    parser.add_argument("--threads", type=int, default=2, help="of torch; the data come from one more process")
+    parser.add_argument("--effort", type=float, default=1.0, help="factor on every stage's steps")
+    parser.add_argument("--threads", type=int, default=1, help="of torch; the data come from one more process")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    build(arguments.seed, arguments.out, arguments.steps, arguments.fault_steps)
+    stages = [replace(stage, steps=round(stage.steps * arguments.effort)) for stage in STAGES]
+    build(arguments.seed, arguments.out, stages)
 
 
 if __name__ == "__main__":

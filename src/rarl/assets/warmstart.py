@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
@@ -14,7 +14,9 @@ from transformers import PreTrainedTokenizerFast, Qwen2VLForConditionalGeneratio
 
 from rarl.assets.architecture import HIDDEN
 from rarl.assets.lessons import Batch, Classroom, Lesson
+from rarl.data.phantom.scenes import words
 from rarl.draws import Draws
+from rarl.progress import progress
 
 BATCH_SIZE = 32
 BUCKET = 4  # batches drawn together and cut by length: little is computed on padding
@@ -40,13 +42,14 @@ class _Lectures(IterableDataset[Batch]):
             yield from (classroom.batch(batch) for batch in batches[: self._steps - first])
 
 
-class _Observer(nn.Module):
+class Observer(nn.Module):
     """Reads lesions and modality off the vision tokens: the auxiliary loss that makes the tower look, then dropped."""
 
-    def __init__(self, modalities: int) -> None:
+    def __init__(self, seed: int) -> None:
         super().__init__()
+        torch.manual_seed(seed)
         self.cells = nn.Linear(HIDDEN, len(CELL_WEIGHTS))
-        self.modality = nn.Linear(HIDDEN, modalities)
+        self.modality = nn.Linear(HIDDEN, len(words().modalities))
 
     def loss(self, features_BVH: Tensor, batch: Batch) -> Tensor:
         logits_BVC = self.cells(features_BVH)
@@ -77,43 +80,48 @@ def speech_loss(model: Qwen2VLForConditionalGeneration, features_BVH: Tensor, ba
     return (losses * weights[learnt]).sum() / weights.sum()
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of the warm start. `sees`: the vision tower learns; `speaks`: the language model does."""
+
+    name: str
+    teacher: Teacher
+    steps: int
+    lr: float
+    sees: bool
+    speaks: bool
+
+
 def learn(
     model: Qwen2VLForConditionalGeneration,
+    observer: Observer,
     tokenizer: PreTrainedTokenizerFast,
-    teacher: Teacher,
+    stage: Stage,
     draws: Draws,
-    *,
-    steps: int,
-    lr: float,
-    see_too: bool,
-    title: str,
 ) -> None:
-    """`steps` steps of AdamW on what the teacher gives; with `see_too` the vision tower learns as well.
-
-    The learning rate rises over 5 % of the steps and falls as a cosine to a twentieth.
-    """
-    torch.manual_seed(draws.at("observer").integer() % 2**31)
-    observer = _Observer(modalities=6)
-    model.model.visual.requires_grad_(see_too)
-    trained = [p for p in (*model.parameters(), *(observer.parameters() if see_too else ())) if p.requires_grad]
-    optimizer = _optimizer(trained, lr)
-    lectures = _Lectures(teacher, tokenizer, draws, steps)
+    """A stage of AdamW; the learning rate rises over 5 % of the steps and falls as a cosine to a twentieth."""
+    learners = [
+        *([model.model.visual, observer] if stage.sees else []),
+        *([model.model.language_model] if stage.speaks else []),
+    ]
+    trained = [parameter for learner in learners for parameter in learner.parameters()]
+    optimizer = _optimizer(trained, stage.lr)
+    lectures = _Lectures(stage.teacher, tokenizer, draws.at(stage.name), stage.steps)
     batches = DataLoader(lectures, batch_size=None, num_workers=1, prefetch_factor=8)
-    with _progress() as progress:
-        bar = progress.add_task(title, total=steps, loss=float("nan"))
-        for step, batch in enumerate(batches):
-            for group in optimizer.param_groups:
-                group["lr"] = lr * _schedule(step, steps)
-            with torch.set_grad_enabled(see_too):
-                features = see(model, batch)
-            loss = speech_loss(model, features, batch)
-            total = loss + observer.loss(features, batch) if see_too else loss
-            optimizer.zero_grad()
-            total.backward()
-            nn.utils.clip_grad_norm_(trained, 1.0)
-            optimizer.step()
-            progress.update(bar, advance=1, loss=loss.item())
-    model.requires_grad_(True)
+    for step, batch in enumerate(progress(batches, stage.name, total=stage.steps)):
+        for group in optimizer.param_groups:
+            group["lr"] = stage.lr * _schedule(step, stage.steps)
+        with torch.set_grad_enabled(stage.sees):
+            features = see(model, batch)
+        loss = torch.zeros(())
+        if stage.sees:
+            loss = loss + observer.loss(features, batch)
+        if stage.speaks:
+            loss = loss + speech_loss(model, features, batch)
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
 
 
 def _optimizer(parameters: Sequence[nn.Parameter], lr: float) -> torch.optim.Optimizer:
@@ -129,14 +137,3 @@ def _schedule(step: int, steps: int) -> float:
     if step < warmup:
         return (step + 1) / warmup
     return 0.05 + 0.95 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup))) / 2
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.3f}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )

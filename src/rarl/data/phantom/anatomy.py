@@ -87,7 +87,7 @@ ANATOMIES = {
     "xray": Anatomy(_chest, lateral=0.44, spread=0.5),
     "ct": Anatomy(_head_ct, lateral=0.38, spread=0.46),
     "mri": Anatomy(_brain_mri, lateral=0.38, spread=0.46),
-    "ultrasound": Anatomy(_ultrasound, lateral=0.42, spread=0.46, drop=0.15, speckle=0.2),
+    "ultrasound": Anatomy(_ultrasound, lateral=0.42, spread=0.46, drop=0.08, speckle=0.2),
     "fundus": Anatomy(_fundus, lateral=0.45, spread=0.48, tint=(1.0, 0.58, 0.3), hue=0.05),
     "dermoscopy": Anatomy(_skin, lateral=0.45, spread=0.5, tint=(1.0, 0.82, 0.72), hue=0.05),
 }

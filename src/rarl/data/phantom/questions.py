@@ -26,7 +26,7 @@ KINDS = {
 # How often 0, 1, 2 and 3 lesions are drawn: a side or size needs a lesion, a zone needs a single one.
 COUNTS = {
     "modality": (0.25, 0.3, 0.25, 0.2),
-    "presence": (0.4, 0.2, 0.2, 0.2),
+    "presence": (0.3, 0.25, 0.25, 0.2),
     "side": (0, 0.4, 0.35, 0.25),
     "zone": (0, 1, 0, 0),
     "count": (0.25, 0.25, 0.25, 0.25),

@@ -75,8 +75,8 @@ def _lesions(scene: Scene, canvas: Canvas, anatomy: Anatomy, contrast: float) ->
         stream = Draws(scene.seed).at("lesion", zone).stream()
         row = words().zones.index(zone) - 1
         x = anatomy.lateral * (-1 if scene.side == "left" else 1) + stream.uniform(-0.06, 0.06)
-        y = anatomy.spread * row + anatomy.drop + stream.uniform(-0.04, 0.04)
-        radius = stream.uniform(0.085, 0.11) if scene.size == "small" else stream.uniform(0.165, 0.205)
+        y = anatomy.spread * row + anatomy.drop + stream.uniform(-0.03, 0.03)
+        radius = stream.uniform(0.08, 0.105) if scene.size == "small" else stream.uniform(0.15, 0.185)
         strength = stream.uniform(0.2, 0.36) * contrast * (1 if scene.tone == "bright" else -1)
         width, height = radius * stream.uniform(0.92, 1.08), radius * stream.uniform(0.92, 1.08)
         total = total + strength * canvas.ellipse(x, y, width, height, edge=0.03)
