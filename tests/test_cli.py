@@ -9,6 +9,8 @@ import pytest
 import rarl
 from rarl import cli
 from rarl.errors import RarlError
+from rarl.evaluation import Summary
+from rarl.types import Estimate
 
 
 @pytest.fixture
@@ -37,10 +39,12 @@ def calls(monkeypatch):
 
         return record
 
-    run = SimpleNamespace(folder=Path("runs/x"), before=None, after=None)
+    run = SimpleNamespace(folder=Path("runs/x"))
+    estimate = Estimate(0.5, 0.4, 0.6, 30, 20)
+    summary = Summary({"data": "phantom", "split": "test"}, {"accuracy": estimate}, {}, {})
     prediction = SimpleNamespace(reasoning="It is small.", answer="yes", text="")
     functions = {
-        "assembly": {"train": run, "resume": run, "sft": run, "predict": prediction},
+        "assembly": {"train": run, "resume": run, "sft": run, "evaluate": summary, "predict": prediction},
         "exporting": {"export_merged": Path("merged")},
         "benchmarking": {"bench_step": {"seconds": 1.5, "peak_memory_mb": 300}},
     }
@@ -113,6 +117,19 @@ def test_the_demo_trains_the_packaged_quickstart_in_a_new_folder(command, calls,
     assert config.run.name == "quickstart"
 
 
+def test_eval_says_what_it_found_and_where(command, calls, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["eval", "--base", "tiny", "--data", "phantom", "--split", "test", "--set", "eval.limit=3"]
+    code, out, err = command(*words)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"Records: {Path('runs/eval-phantom-test-1/records.jsonl')}\n")
+    assert "50.0 [40.0, 60.0]" in out
+    [(name, (base,), options)] = calls
+    assert (name, base) == ("evaluate", "tiny")
+    given = {"data": "phantom", "split": "test", "root": "", "overrides": ["eval.limit=3"]}
+    assert options == {**given, "adapter": None, "out": Path("runs/eval-phantom-test-1")}
+
+
 def test_predict_shows_reasoning_and_answer(command, calls):
     words = ["a.png", "b.png", "--base", "tiny", "--question", "Which?", "--options", "left, right", "--direct"]
     assert command("predict", *words) == (0, "Reasoning: It is small.\nAnswer: yes\n", "")
@@ -141,6 +158,10 @@ def test_bench_step_prints_what_was_measured(command, calls):
         (["train", "none.toml"], "none.toml does not exist"),
         (["train", "configs/quickstart.toml", "--set", "train.stpes=3"], "did you mean 'steps'"),
         (["train", "configs/quickstart.toml", "--set", "rollout.group_size=1"], "rollout.group_size"),
+        (
+            ["eval", "--base", "b", "--data", "phantom", "--split", "test", "--set", "eval.limt=3"],
+            "did you mean 'limit'",
+        ),
         (["report", "none"], "is no run folder"),
         (["data", "show", "phantm", "--split", "test"], "unknown data set 'phantm'; did you mean 'phantom'?"),
     ],

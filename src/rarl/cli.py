@@ -129,12 +129,18 @@ def evaluate(
     out: Out = None,
 ) -> None:
     """Evaluate a base, or a base with an adapter, on a split."""
+    from rarl.config import RunConfig
+    from rarl.runlog import free_path
+
+    runs = RunConfig().override(overrides or ()).run.out
+    folder = out or free_path(runs, f"eval-{Path(data).name}-{split}")
     from rarl import assembly
-    from rarl.reporting.tables import summary_table
+    from rarl.reporting import summary_table
 
     summary = assembly.evaluate(
-        base, adapter=adapter, data=data, split=split, root=root, out=out, overrides=overrides or ()
+        base, adapter=adapter, data=data, split=split, root=root, out=folder, overrides=overrides or ()
     )
+    print(f"Records: {folder / 'records.jsonl'}")
     _print(summary_table(summary))
 
 
@@ -207,7 +213,7 @@ def show_data(
 ) -> None:
     """Count the examples of a split, and show some."""
     from rarl.data import load_dataset
-    from rarl.reporting.tables import dataset_tables
+    from rarl.reporting import dataset_tables
 
     for table in dataset_tables(load_dataset(name, split=split, root=root), number):
         _print(table)
