@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def module_name(path):
 MODULES = {module_name(path): path for path in FILES}
 
 
+@cache
 def table():
     """The rows of the documentation's table: (floor, the names directly below rarl)."""
     rows = re.findall(r"^\| (\d) \| ([^|]+) \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
@@ -33,6 +35,7 @@ def on_floors(*wanted):
     return {name for floor, names in table() if floor in wanted for name in names}
 
 
+@cache
 def rows():
     return {name: row for row, (_, names) in enumerate(table()) for name in names}
 
