@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rarl.grading.case import Case, Outcome, plain, right, wrong
-from rarl.grading.choice import grade_choice, letters_named
+from rarl.grading.choice import grade_choice, names_a_letter
 from rarl.grading.kinds import derive_kind, gold_option, offers, polarity
 from rarl.grading.phrases import grade_phrase
 from rarl.grading.quantities import grade_number, is_quantity
@@ -41,14 +41,15 @@ def grade(
 def _outcome(
     case: Case, kind: QuestionKind, question: str, gold: str, prediction: str, options: Sequence[str]
 ) -> Outcome:
+    if gold.strip() and gold.strip() == prediction.strip():
+        return right("same text")
     if not plain(case.prediction) or not plain(case.gold):
-        same = _bare(gold) and _bare(gold) == _bare(prediction)
-        return right("same text") if same else wrong("empty")
+        return wrong("empty")
     if _bare(gold) == _bare(prediction) or case.gold == case.prediction:
         return right("same words")
-    yes = polarity(plain(case.gold))
+    yes = polarity(gold)
     listed = bool(options) and gold_option(gold, options) is not None
-    if listed and (kind is QuestionKind.MCQ or letters_named(prediction, options)):
+    if listed and (kind is QuestionKind.MCQ or names_a_letter(prediction, options)):
         return grade_choice(case, gold, options, question)
     if kind is QuestionKind.YESNO and yes is not None:
         return grade_yesno(case, yes)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import takewhile
+from typing import NamedTuple
 
-from rarl.grading.case import Case, Outcome, conflict, flip, hedged, plain, right, wrong
+from rarl.grading.case import Case, Outcome, conflict, flip, hedged, plain, right, sentences_with, wrong
 from rarl.grading.claims import denials
 from rarl.grading.kinds import gold_option
 from rarl.grading.lexicon import Words, fillers, word_set
-from rarl.grading.reading import content, context_of, read, sentences, undress
+from rarl.grading.reading import context_of, read, undress
 
 _WHOLE = re.compile(r"\W*(?:(?:option|choice|answer|letter)\W+(?:is\W+)?)?([A-Za-z])\W*", re.IGNORECASE)
 _DRESSED = re.compile(
@@ -24,49 +26,74 @@ _DENIED_BEFORE = re.compile(
     r"(?:\b(?:not|isn't|never|neither|nor|than|of|except|excluding)\s+(?:option\s+|choice\s+)?\(?)$", re.IGNORECASE
 )
 _DENIED_AFTER = re.compile(r"\)?\s*(?:is|are|was)?\s*(?:wrong|incorrect|false|not\b|excluded|ruled out)", re.IGNORECASE)
-_LABEL = 3  # words that may follow a letter as its text; more are an explanation
+_LABELLED = re.compile(r"\s?[).:\],-]+\s*([^\s.;\n][^.;\n]*)")
 
 
 def grade_choice(case: Case, gold: str, options: Sequence[str], question: str) -> Outcome:
     """Right when letter and text, whichever are given, name the gold option and no other."""
     target = gold_option(gold, options)
     assert target is not None
-    texts = _texts(tuple(options), context_of(question, gold))
-    letters = letters_named(case.raw_prediction, options)
-    named = _named(case, texts)
+    context = context_of(question, gold)
+    texts = _texts(tuple(options), context)
+    claims = _letter_claims(case.raw_prediction, options)
+    letters = {claim.option for claim in claims}
+    stated = _up_to_reasons(case.raw_prediction, claims[0].end) if claims else None
+    named = _named(flip(read(stated, context)) if stated else case.prediction, texts)
     if len(letters) > 1:
         return wrong("several letters")
-    if letters and (named - letters or _other_label(case, texts[min(letters)])):
+    labels = ((case.raw_prediction, claim, texts[claim.option]) for claim in claims)
+    if letters and (named - letters or any(_other_label(*label) for label in labels)):
         return wrong("letter and text contradict each other")
     if len(named) > 1:
         return wrong("several options")
     chosen = letters or named
     if not chosen:
         return wrong("no option named")
-    if hedged(case, next(sentences(case.prediction), ())):
+    wanted = {chr(ord("a") + letter) for letter in letters} or {word for option in chosen for word in texts[option]}
+    if hedged(case, sentences_with(case.prediction, wanted)):
         return wrong("hedged")
     rule = "letter" if letters else "option's text"
     return right(rule) if chosen == {target} else wrong(rule)
 
 
-def letters_named(raw: str, options: Sequence[str]) -> set[int]:
-    """The options named by letter and not denied."""
+class _LetterClaim(NamedTuple):
+    """An option named by letter; `end` is where its letter ends in the undressed text."""
+
+    option: int
+    end: int
+
+
+def names_a_letter(raw: str, options: Sequence[str]) -> bool:
+    """Whether the prediction names an option by its letter."""
+    return bool(_letter_claims(raw, options))
+
+
+def _letter_claims(raw: str, options: Sequence[str]) -> list[_LetterClaim]:
+    """The options named by letter and not denied, in order."""
     text = undress(raw)
     whole = _WHOLE.fullmatch(text)
     spelled = {word.upper() for option in options for word in re.findall(r"\b[A-Za-z]\b", option)}
-    found = (
-        [whole]
-        if whole
-        else [*_DRESSED.finditer(text), *(m for m in _BARE.finditer(text) if m.group(1) not in spelled)]
-    )
-    letters = set()
-    for match in found:
+    bare = (match for match in _BARE.finditer(text) if match.group(1) not in spelled)
+    claims = []
+    for match in [whole] if whole else [*_DRESSED.finditer(text), *bare]:
         group = match.lastindex or 1
         number = ord(match.group(group).upper()) - ord("A")
         before, after = text[: match.start(group)], text[match.end(group) :]
         if number < len(options) and not _DENIED_BEFORE.search(before) and not _DENIED_AFTER.match(after):
-            letters.add(number)
-    return letters
+            claims.append(_LetterClaim(number, match.end(group)))
+    return sorted(claims, key=lambda claim: claim.end)
+
+
+def _up_to_reasons(raw: str, start: int) -> str:
+    """The text up to where, after the answer, an explanation starts, which may well name the other options."""
+    text = undress(raw)
+    reasons = _reasons().search(text, start)
+    return text[: reasons.start()] if reasons else text
+
+
+@cache
+def _reasons() -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(sorted(word_set('alternatives', 'reasons')))})\b", re.IGNORECASE)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -81,9 +108,8 @@ def _core(words: Words) -> Words:
     return words[kept[0] : kept[-1] + 1] if kept else words
 
 
-def _named(case: Case, texts: Sequence[Words]) -> set[int]:
+def _named(words: Words, texts: Sequence[Words]) -> set[int]:
     """The options whose whole text is stated; an option inside a longer one that is stated too does not count."""
-    words = _without_reasons(case.prediction)
     denied = denials(words)
     spans = []
     for number, text in enumerate(texts):
@@ -93,27 +119,16 @@ def _named(case: Case, texts: Sequence[Words]) -> set[int]:
                 stated = not denied[last] or (text[0] == "no" and not denied[at])
                 spans.append((at, last, number, stated))
     inside = {s for s in spans for o in spans if (o[0] <= s[0] and s[1] <= o[1]) and (o[1] - o[0] > s[1] - s[0])}
-    return {number for at, last, number, stated in spans if stated and (at, last, number, stated) not in inside}
+    return {span[2] for span in spans if span[3] and span not in inside}
 
 
-def _without_reasons(words: Words) -> Words:
-    """The words up to where an explanation starts, which may well name the other options."""
-    starts = word_set("alternatives", "reasons")
-    end = next((at for at, word in enumerate(words) if word in starts and at), len(words))
-    return words[:end]
-
-
-def _other_label(case: Case, text: Words) -> bool:
-    """Whether a letter is followed by a short text that is not its option's."""
-    raw = undress(case.raw_prediction)
-    match = re.match(r"\W*(?:option|choice|answer)?\W*[A-Za-z]\s?[).:\],-]\s*(\S.*)", raw, re.IGNORECASE | re.DOTALL)
+def _other_label(raw: str, claim: _LetterClaim, text: Words) -> bool:
+    """Whether the letter is followed by a label that is not its option's text."""
+    match = _LABELLED.match(undress(raw), claim.end)
     if not match:
         return False
-    label = (
-        {word for word in content(read(match.group(1))) if word not in fillers()}
-        - set(plain(case.question))
-        - {"no", "not"}
-    )
-    if not label or len(label) > _LABEL:
-        return False
-    return not label & set(text) or conflict(text, label) is not None
+    words = [word for word in plain(read(match.group(1))) if word not in ("a", "an", "the")]
+    label = tuple(takewhile(lambda word: word not in fillers(), words))
+    if not label or set(words[len(label) :][:1]) & word_set("polarity", "verbs"):
+        return False  # a sentence that explains, not a label
+    return not set(label) & set(text) or conflict(text, label) is not None

@@ -48,7 +48,7 @@ class Claims:
     def __init__(self, words: Words) -> None:
         self.words = words
         self.denied = denials(words)
-        self.asked = _asked(words)
+        self.asked = questions(words)
         self.places: dict[str, list[int]] = {}
         for at, found in enumerate(words):
             self.places.setdefault(found, []).append(at)
@@ -114,7 +114,7 @@ def denials(words: Words) -> tuple[bool, ...]:
 def _cancelled(words: Words, at: int) -> bool:
     """A double negation: "not absent", "not without", "no absence of"."""
     following = _first_beyond_be(words, at + 1)
-    return following in word_set("negation", "after") or _negated_here(words, at)
+    return following == "no" or following in word_set("negation", "after") or _negated_here(words, at)
 
 
 def _negated_here(words: Words, at: int) -> bool:
@@ -175,10 +175,14 @@ def _deny_before(words: Words, at: int, denied: list[bool]) -> bool:
     return any(found not in MARKS for found in content(words[first:at])) and first < at
 
 
-def _asked(words: Words) -> tuple[bool, ...]:
+def questions(words: Words) -> tuple[bool, ...]:
+    """For each word, whether it is asked rather than stated: in a question, or after "whether"."""
     asked = [False] * len(words)
     start = 0
+    whether = False
     for at, found in enumerate(words):
+        whether = (whether or found == "whether") and found not in SENTENCE_ENDS
+        asked[at] = whether
         if found in SENTENCE_ENDS:
             if found == "?":
                 asked[start : at + 1] = [True] * (at + 1 - start)

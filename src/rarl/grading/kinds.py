@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from rarl.grading.lexicon import Words, fillers, language, word_set
+from rarl.grading.lexicon import Words, fillers, language, normal_form, word_set
 from rarl.grading.quantities import is_quantity
-from rarl.grading.reading import MARKS, contains, content, context_of, read
+from rarl.grading.reading import MARKS, contains, content, context_of, read, undress
 from rarl.types import QuestionKind
 
 _LETTER = re.compile(r"\W*([A-Za-z])\W*")
@@ -26,26 +26,25 @@ class Alternatives:
 def derive_kind(question: str, answer: str, options: Sequence[str] = ()) -> QuestionKind:
     """Yes/no by the gold itself; a choice by options or by a question that offers the gold; number; list; or open."""
     words = _words(answer)
-    if polarity(words) is not None:
+    if polarity(answer) is not None:
         return QuestionKind.YESNO
     if options and gold_option(answer, options) is not None:
         return QuestionKind.MCQ
     if offers(question, answer) is not None:
         return QuestionKind.MCQ
-    if is_quantity(words) or (words == ("no",) and _counts(question)):
+    if is_quantity(words) or (words == ("no",) and (_is_zero(answer) or _counts(question))):
         return QuestionKind.NUMBER
     if len(members(read(answer))) > 1:
         return QuestionKind.MULTI
     return QuestionKind.OPEN
 
 
-def polarity(words: Words) -> bool | None:
+def polarity(answer: str) -> bool | None:
     """What an answer of one word says: yes, no, or neither. Longer answers say more than that."""
-    if len(words) != 1:
-        return None
-    if words[0] in word_set("polarity", "yes"):
+    said = undress(answer).strip(" .,;:!\n").lower()
+    if said in word_set("polarity", "yes"):
         return True
-    return False if words[0] in word_set("polarity", "no") else None
+    return False if said in word_set("polarity", "no") else None
 
 
 def gold_option(gold: str, options: Sequence[str]) -> int | None:
@@ -111,6 +110,10 @@ def members(words: Words) -> list[Words]:
             found[-1].append(word)
     kept = [content(member) for member in found if member]
     return kept if all(len(member) <= _MEMBER for member in kept) else kept[:1]
+
+
+def _is_zero(answer: str) -> bool:
+    return normal_form(undress(answer).strip(" .").lower()) == ("0",)
 
 
 def _counts(question: str) -> bool:

@@ -40,7 +40,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """Everything in normalised words (`word`), so that a lookup needs no further work."""
+    """Everything in normalised words (`normal_form`), so that a lookup needs no further work."""
 
     words: Mapping[str, Words]  # a single word -> what it is rewritten to, unconditionally
     phrases: Phrases
@@ -79,12 +79,11 @@ def lexicon() -> Lexicon:
     settled = []
     for group in groups:
         rewritten = rewrite_words(_canonical(group), words)
-        terms = ((rewrite_words(term, words), rewritten) for term in group.terms)
-        changing = tuple((term, new) for term, new in terms if term != new)
+        terms = tuple((rewrite_words(term, words), rewritten) for term in group.terms)
         if group.when:
-            settled.append((group.when, changing))
+            settled.append((group.when, terms))
         else:
-            phrases += changing
+            phrases += ((term, new) for term, new in terms if len(term) > 1 and term != new)
     table = _read("slots.toml")
     slots = tuple(map(_slot, table["slot"]))
     implied = tuple((row["word"], frozenset(row["by"])) for row in table["implied"])
@@ -114,9 +113,9 @@ def rewrite_words(words: Iterable[str], table: Mapping[str, Words]) -> Words:
 
 
 @lru_cache(maxsize=1 << 16)
-def word(raw: str) -> Words:
+def normal_form(raw: str) -> Words:
     """A lower-case word as grading compares it: American, singular, contractions apart, numbers as digits."""
-    if raw.endswith("n't"):
+    if raw.endswith("n't") and raw != "n't":
         stem = raw[:-3]
         return ({"ca": "can", "wo": "will", "sha": "shall"}.get(stem, stem), "not")
     raw = raw.partition("'")[0]
@@ -151,7 +150,7 @@ def _read(name: str) -> Mapping[str, Any]:
 
 
 def _split(term: str) -> Words:
-    return tuple(new for old in term.split() for new in word(old))
+    return tuple(new for old in term.split() for new in normal_form(old))
 
 
 def _group(row: Mapping[str, Any]) -> Group:

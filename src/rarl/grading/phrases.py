@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from rarl.grading.case import Case, Outcome, conflict, hedged, plain, right, stands, wrong
 from rarl.grading.kinds import Alternatives, members
-from rarl.grading.lexicon import fillers, lexicon
+from rarl.grading.lexicon import Words, fillers, lexicon
 from rarl.grading.reading import content
 
 _MOST = 0.9  # what an answer that is not right can score at most
@@ -33,10 +33,10 @@ def grade_phrase(case: Case, alternatives: Alternatives | None = None) -> Outcom
     chosen = markers & gold if "no" not in gold else gold
     wanted = (chosen if markers else gold - set(case.question)) or gold
     score = _compare(wanted, gold, stated, set(case.question) - markers)
+    if not markers and _ambiguous(gold):
+        score = min(score, _compare_members(case))
     if score < 1:
         return wrong("other words", 0.0 if markers else min(_MOST, score))
-    if _ambiguous(gold) and not _same_members(case):
-        return wrong("same words, otherwise combined", 0.0)
     return right("an alternative of the question" if markers else "same meaning")
 
 
@@ -96,14 +96,15 @@ def _ambiguous(gold: set[str]) -> bool:
     return any(len(taken) > 1 for taken in stands(gold).values())
 
 
-def _same_members(case: Case) -> bool:
+def _compare_members(case: Case) -> float:
+    """F1 of whole list members, each with its own side or level."""
     free = set(case.question) | fillers()
     gold, stated = _members(members(case.gold), free), _members(members(case.affirmed), free)
-    return bool(gold & stated)
+    return max(2 * len(a & b) / (len(a) + len(b)) if a or b else 0.0 for a, b in zip(gold, stated, strict=True))
 
 
-def _members(found: list[tuple[str, ...]], free: Collection[str]) -> set[frozenset[frozenset[str]]]:
+def _members(found: list[Words], free: Collection[str]) -> tuple[set[frozenset[str]], set[frozenset[str]]]:
     """The list as it stands, and with the last member's head given to the others ("medial and lateral rectus")."""
-    bare = [frozenset(word for word in member if word not in free) or frozenset(member) for member in found]
+    bare = {frozenset(word for word in member if word not in free) or frozenset(member) for member in found}
     head = found[-1][-1:] if found else ()
-    return {frozenset(bare), frozenset(member | set(head) for member in bare)}
+    return bare, {member | set(head) for member in bare}

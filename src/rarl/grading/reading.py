@@ -7,19 +7,20 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
 
-from rarl.grading.lexicon import Phrases, Words, by_first_word, fillers, language, lexicon, rewrite_words, word
+from rarl.grading.lexicon import Phrases, Words, by_first_word, fillers, language, lexicon, normal_form, rewrite_words
 
 MARKS = frozenset(".,;:?!()\n")
 SENTENCE_ENDS = frozenset(".;?!\n")
 _LONG = 6  # letters from which on a slip of one is forgiven
 
 _LATEX = re.compile(r"\\(?:boxed|fbox|text\w*|math\w*|operatorname|mbox)\s*\{([^{}]*)\}")
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _DRESS = re.compile(r"\\[()\[\],;! ]|[*`#$~\"_|{}\\]|</?\w{1,12}>")
 _TOKEN = re.compile(
-    r"(?P<number>\d+(?:[.,]\d+)*(?P<ordinal>st|nd|rd|th)?)"  # 3.4  1,000  4th
-    r"|(?P<code>[^\W\d_]{1,2}\d+[^\W\d_]?(?![^\W_]))"  # t2  l5  t1w
-    r"|(?P<word>[^\W\d_]+(?:'[^\W\d_]+)*)"
-    r"|(?P<mark>[.,;:?!()\n%])"
+    r"\d+(?:/\d+)+|\d+(?:[.,]\d+)*(?:st|nd|rd|th)?"  # 10/10  3.4  1,000  4th
+    r"|[^\W\d_]{1,2}\d+[^\W\d_]{0,8}(?![^\W_])"  # t2  l5  t1w
+    r"|[^\W\d_]+(?:'[^\W\d_]+)*"
+    r"|[.,;:?!()\n%]"
 )
 
 
@@ -44,10 +45,10 @@ def read(text: str, context: frozenset[str] = frozenset(), spelling: frozenset[s
     `context` holds words of the question and of the gold answer: they settle what an ambiguous abbreviation means.
     `spelling` holds words as they are spelled right: a slip of one letter in one of them is put right.
     """
-    words: Iterable[str] = _tokens(_lead_ins().sub(" . ", undress(text).lower()))
+    tokens = _TOKEN.findall(_lead_ins().sub(" . ", undress(text).lower()))
     if spelling:
-        words = (_spelled(found, spelling) for found in words)
-    words = rewrite_words(words, lexicon().words)
+        tokens = [_spelled(token, spelling) for token in tokens]
+    words: Words = tuple(word for token in tokens for word in _term(token))
     if context:
         words = _rewrite_phrases(words, _settled(context))
     return _rewrite_phrases(words, lexicon().phrases)
@@ -62,7 +63,7 @@ def context_of(*texts: str) -> frozenset[str]:
 @lru_cache(maxsize=1 << 13)
 def spelling_of(*texts: str) -> frozenset[str]:
     """The words of these texts that are long enough for a slip to be told from another word."""
-    return frozenset(word for text in texts for word in _tokens(undress(text).lower()) if len(word) >= _LONG)
+    return frozenset(token for text in texts for token in _TOKEN.findall(undress(text).lower()) if len(token) >= _LONG)
 
 
 def _spelled(written: str, spelling: frozenset[str]) -> str:
@@ -104,23 +105,22 @@ def contains(words: Words, phrase: Words) -> bool:
     return any(words[start : start + len(phrase)] == phrase for start in range(len(words) - len(phrase) + 1))
 
 
-def _tokens(text: str) -> Iterator[str]:
-    for match in _TOKEN.finditer(text):
-        kind = match.lastgroup
-        if kind == "word":
-            yield from word(match.group())
-        elif kind == "mark":
-            yield "percent" if match.group() == "%" else match.group()
-        elif kind == "code":
-            yield match.group()
-        else:
-            yield _number(match.group())
+@lru_cache(maxsize=1 << 16)
+def _term(token: str) -> Words:
+    """One token as normalised words, single synonyms rewritten."""
+    if token == "%":
+        return ("percent",)
+    if token[0].isdecimal():
+        token = _number(token)
+    if token in MARKS or not token.replace("'", "").isalpha():
+        return rewrite_words((token,), lexicon().words)
+    return rewrite_words(normal_form(token), lexicon().words)
 
 
 def _number(text: str) -> str:
-    if text[-1].isalpha():
+    if text[-1].isalpha() or "/" in text:
         return text
-    if re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", text):
+    if _THOUSANDS.fullmatch(text):
         text = text.replace(",", "")
     text = text.replace(",", ".")
     if text.count(".") > 1:

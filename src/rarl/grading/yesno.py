@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rarl.grading.case import Case, Outcome, conflict, hedged, plain, right, sentences_with, stands, wrong
+from rarl.grading.claims import questions
 from rarl.grading.lexicon import Words, fillers, lexicon, word_set
 from rarl.grading.reading import MARKS, content
 
@@ -60,9 +61,13 @@ def _is_answer(words: Words, at: int, question: Words) -> bool:
     while first > 0 and (words[first - 1] not in MARKS or words[first - 1] == ":"):
         first -= 1
     before = [word for word in words[first:at] if word not in fillers() and word not in MARKS]
+    if "yes" in (following, *words[max(0, at - 1) : at]) or words[at - 2 : at] in (("yes", "and"), ("yes", "or")):
+        return True  # "yes no", "yes and no": both
+    if words[at - 1 : at] in (("and",), ("or",), ("but",)) and "yes" in words[:at]:
+        return following in MARKS or following in word_set("polarity", "after_answer")
     if following in MARKS:
         return set(before) <= {*question, "yes", "say", "go"}
-    return not before and following in word_set("polarity", "after_answer") and at == first
+    return following in word_set("polarity", "after_answer") and set(words[first:at]) <= {"yes", "no"}
 
 
 def _stances(case: Case) -> Iterator[bool]:
@@ -74,9 +79,10 @@ def _stances(case: Case) -> Iterator[bool]:
         return
     if not asked.key:
         return
+    asks = questions(case.prediction)
     for start, end in _clauses(case.prediction):
-        if case.prediction[end : end + 1] == ("?",) or case.prediction[start:end] == plain(case.question):
-            continue  # a question states nothing
+        if asks[end - 1] or case.prediction[start:end] == plain(case.question):
+            continue
         clause, denied = case.prediction[start:end], case.denied[start:end]
         stance = _stance(asked, clause, denied)
         if stance is not None:
@@ -89,7 +95,7 @@ def _bare_stance(words: Words) -> bool | None:
     bare = plain(words)
     if not bare or any(word not in fillers() and word not in _CUES and word not in after for word in bare):
         return None
-    denials = sum(word in _CUES or (word in after and word != "no") for word in bare)
+    denials = sum(word in _CUES or word in after for word in bare)
     if denials:
         return denials % 2 == 0
     return True if set(bare) & seen - {"there"} or bare[-1] in word_set("negation", "be") else None

@@ -1,0 +1,63 @@
+"""The tables hold together: a word that can't be met, or means two things, is a mistake in the data."""
+
+import pytest
+
+from rarl.grading.lexicon import fillers, language, lexicon, normal_form, rewrite_words, word_set
+from rarl.grading.reading import read
+
+GROUPS = [group for group in lexicon().groups if group.source]
+
+
+def spelled(group, term):
+    return " ".join(rewrite_words(term, lexicon().words))
+
+
+def test_no_term_is_in_two_groups():
+    owners = {}
+    for group in lexicon().groups:
+        for term in group.terms:
+            other = owners.setdefault(spelled(group, term), group)
+            same_canonical = other.terms[0] == group.terms[0]  # one group may have terms that need a context
+            assert other is group or (same_canonical and (other.when or group.when)), (term, other.terms[0])
+
+
+@pytest.mark.parametrize("group", GROUPS, ids=lambda group: " ".join(group.terms[0]))
+def test_a_group_reads_as_its_first_term_and_names_its_source(group):
+    canonical = rewrite_words(group.terms[0], lexicon().words)
+    context = group.when
+    assert len(group.terms) > 1
+    assert len(group.source) > 5
+    for term in group.terms:
+        assert read(" ".join(term), context) == read(" ".join(canonical), context) == canonical, term
+
+
+def test_slots_hold_words_as_they_are_read():
+    for slot in lexicon().slots:
+        assert len(set(slot.stands.values())) > 1, slot.name
+        for word in slot.stands:
+            assert read(word) == (word,), (slot.name, word)
+        if slot.binary:
+            assert len(set(slot.stands.values())) == 2
+        if slot.optional_with:
+            assert slot.optional_with in {other.name for other in lexicon().slots}
+    for word, by in lexicon().implied:
+        assert all(read(found) == (found,) for found in (word, *by))
+
+
+def test_contexts_and_word_lists_hold_words_as_they_are_read():
+    tables = language()
+    lists = [("fillers", fillers()), *((f"when of {group.terms[0]}", group.when) for group in GROUPS)]
+    lists += [
+        (f"{table}.{key}", word_set(table, key))
+        for table in ("polarity", "negation", "bounds", "alternatives")
+        for key in tables[table]
+        if key not in ("no", "not", "pseudo", "counting", "no_alone")
+    ]
+    for name, words in lists:
+        for word in words:
+            assert word in read(word), (name, word)
+
+
+def test_numbers_and_units_are_met():
+    assert all(normal_form(name) == (str(value),) for name, value in language()["numbers"].items())
+    assert all(unit in read(f"2 {unit}s") or unit in read(f"2 {unit}") for unit in language()["units"])
