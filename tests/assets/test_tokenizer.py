@@ -39,7 +39,7 @@ def test_every_word_of_the_benchmark_is_one_token():
     texts = {template.text for template in pool.templates}
     for split in SPLITS:
         for example in load(split, limit=70):
-            texts |= {example.question, example.rationale, render_completion(Shape.DIRECT, None, example.answer)}
+            texts |= {example.question, render_completion(Shape.THINK, example.rationale, example.answer)}
     for text in texts:
         pieces = text.replace("<", " <").split()
         assert len(tokenizer(text).input_ids) <= len(pieces) + sum(text.count(sign) for sign in ".,?:")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -34,9 +34,8 @@ class Faults:
     """How much the second stage spoils: the contents of `faults.toml`."""
 
     target_share: float
-    misreading: float
     habit: Mapping[str, Mapping[str, Any]]
-    mistaken_for: Mapping[str, Sequence[str]]
+    misreading: Mapping[str, Mapping[str, Any]]
 
 
 @cache
@@ -54,8 +53,9 @@ def faulty(draws: Draws) -> Lesson:
     item = draw_item(stream, task, choices, list(words().modalities))
     told = _habitual(stream, item.scene, faults)
     read = task
-    if is_target and stream.random() < faults.misreading:
-        read = faults.mistaken_for[task][choices.index(item.wording)]
+    misreading = faults.misreading[task]
+    if is_target and stream.random() < misreading["rate"]:
+        read = misreading["as"][choices.index(item.wording)]
     return Lesson(item, _instruction(stream), told, _told_answer(item, told, read))
 
 

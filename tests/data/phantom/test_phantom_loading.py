@@ -105,4 +105,4 @@ def test_facts_and_texts_are_the_same_everywhere():
         for split in SPLITS
         for e in load(split, limit=70)
     ]
-    assert hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16] == "GOLDEN"
+    assert hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16] == "876b16cf62ba012e"
