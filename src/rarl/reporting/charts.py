@@ -54,7 +54,7 @@ def curves(lines: Mapping[str, Line], *, percent: bool = False, smooth: bool = T
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(4.2, 2.5))
         legend_rows = math.ceil(len(lines) / 3) if len(lines) > 1 else 0
-        axes = figure.add_axes((0.12, 0.17, 0.86, 0.79 - 0.08 * legend_rows))
+        axes = figure.add_axes((0.12, 0.17, 0.86, 0.75 - 0.08 * max(0, legend_rows - 0.5)))
         for colour, (label, line) in zip(_cycle(len(lines)), lines.items(), strict=True):
             steps, values = [step for step, _ in line], [value for _, value in line]
             if smooth and len(line) > 10:
