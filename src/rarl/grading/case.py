@@ -103,7 +103,7 @@ def conflict(gold: Iterable[str], prediction: Iterable[str]) -> str | None:
 
 def hedged(case: Case, words: Words) -> bool:
     """Whether these words of the prediction commit to nothing. What question or gold say themselves is no hedge."""
-    given = {*case.question, *case.gold}
+    given = {*case.question, *case.gold, "not", "no"}
     return _hedges(case.prediction, "doubt", given) or _hedges(words, "weak", given)
 
 

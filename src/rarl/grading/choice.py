@@ -20,6 +20,7 @@ _DRESSED = re.compile(
     r"|\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ll]etter)\s*(?:is\s*)?[:=]?\s*\(?([A-Za-z])\b(?![\w'-])"  # option b
     r"|(?<![\w.'-])([A-Za-z])\s?[).:\]](?=\s|$)"  # b) or b. or b:
     r"|^\W*([A-Z])\s*[-,](?=\s)"  # B - text
+    r"|\b[A-Z]\s*(?:,|/|&|\bor\b|\band\b)\s*([A-Z])\b(?!['-])"  # A or B
 )
 _BARE = re.compile(r"(?<![\w'.-])([A-Z])\b(?=\s*(?:$|[,.;:!?)/&\]]|(?:and|or|is|are|because|since|as|not|nor|but)\b))")
 _DENIED_BEFORE = re.compile(

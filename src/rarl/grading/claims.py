@@ -202,9 +202,9 @@ def _phrase(phrase: str) -> Words:
 
 @lru_cache(maxsize=1)
 def _modifiers() -> frozenset[str]:
-    return frozenset(stand for slot in lexicon().slots for stand in slot.stands)
+    return frozenset(lexicon().stands)
 
 
 @lru_cache(maxsize=1)
 def _place_words() -> frozenset[str]:
-    return frozenset(stand for slot in lexicon().slots if slot.place for stand in slot.stands)
+    return frozenset(word for slot in lexicon().slots for word, stand in slot.stands.items() if stand in slot.places)

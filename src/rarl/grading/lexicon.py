@@ -33,7 +33,7 @@ class Slot:
 
     name: str
     stands: Mapping[str, str]
-    place: bool
+    places: frozenset[str]
     binary: bool
     optional_with: str | None
 
@@ -171,7 +171,9 @@ def _canonical(group: Group) -> Words:
 
 def _slot(row: Mapping[str, Any]) -> Slot:
     stands = {word: stand for stand, words in row["values"].items() for word in words}
-    return Slot(row["name"], stands, row.get("place", False), row.get("binary", False), row.get("optional_with"))
+    return Slot(
+        row["name"], stands, frozenset(row.get("places", ())), row.get("binary", False), row.get("optional_with")
+    )
 
 
 def _stands(slots: Iterable[Slot]) -> Mapping[str, tuple[tuple[str, str], ...]]:

@@ -150,9 +150,8 @@ def _deviations() -> frozenset[str]:
 
 def _elsewhere(asked: _Asked, clause: Words) -> bool:
     """A denial of a place that the question did not name is not a denial of the thing."""
-    places = {slot.name for slot in lexicon().slots if slot.place}
-    named = stands(asked.content)
-    return any(taken - named.get(slot, set()) for slot, taken in stands(clause).items() if slot in places)
+    named, denied = stands(asked.content), stands(clause)
+    return any((denied.get(slot.name, set()) & slot.places) - named.get(slot.name, set()) for slot in lexicon().slots)
 
 
 @lru_cache(maxsize=1 << 12)
