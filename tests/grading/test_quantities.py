@@ -26,6 +26,7 @@ def amounts(text):
         ("5%", {("share", 5)}),
         ("10/10", set()),
         ("T5 and 3rd", set()),
+        ("9" * 5000, set()),
         ("", set()),
     ],
 )

@@ -60,7 +60,7 @@ def plain(words: Iterable[str]) -> Words:
 
 
 def flip(words: Words) -> Words:
-    """ "Not normal" is "abnormal": a denied stand of a two-valued slot is the other one."""
+    """Each denied stand of a two-valued slot as the other one: "not normal" is "abnormal"."""
     opposites = _opposites()
     out: list[str] = []
     for word in words:

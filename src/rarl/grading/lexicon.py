@@ -171,9 +171,8 @@ def _canonical(group: Group) -> Words:
 
 def _slot(row: Mapping[str, Any]) -> Slot:
     stands = {word: stand for stand, words in row["values"].items() for word in words}
-    return Slot(
-        row["name"], stands, frozenset(row.get("places", ())), row.get("binary", False), row.get("optional_with")
-    )
+    places = frozenset(row.get("places", ()))
+    return Slot(row["name"], stands, places, row.get("binary", False), row.get("optional_with"))
 
 
 def _stands(slots: Iterable[Slot]) -> Mapping[str, tuple[tuple[str, str], ...]]:

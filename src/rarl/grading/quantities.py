@@ -9,7 +9,7 @@ from fractions import Fraction
 from rarl.grading.case import Case, Outcome, hedged, plain, right, wrong
 from rarl.grading.lexicon import Words, fillers, language, word_set
 
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_NUMBER = re.compile(r"\d{1,30}(?:\.\d{1,30})?")
 _JOINS = frozenset(("x", "to", "by", "and", "or"))
 
 
@@ -47,9 +47,8 @@ def quantities(words: Words) -> frozenset[Quantity]:
 def grade_number(case: Case) -> Outcome:
     """Right when the amounts stated are the gold's, all of them and no others."""
     gold = _amounts(plain(case.gold))
-    stated = _amounts(
-        plain(case.prediction), tuple(d for d, w in zip(case.denied, case.prediction, strict=True) if w in plain((w,)))
-    )
+    pairs = zip(case.prediction, case.denied, strict=True)
+    stated = _amounts(plain(word for word, denied in pairs if not (denied and _NUMBER.fullmatch(word))))
     asked = quantities(plain(case.question)) - gold
     stated = frozenset(_in_unit_of(q, gold, case.question) for q in stated - asked)
     if not stated:
@@ -61,9 +60,8 @@ def grade_number(case: Case) -> Outcome:
     return right("number") if stated == gold else wrong("another number")
 
 
-def _amounts(words: Words, denied: tuple[bool, ...] = ()) -> frozenset[Quantity]:
-    kept = tuple(w for w, d in zip(words, denied, strict=True) if not (d and _NUMBER.fullmatch(w))) if denied else words
-    found = quantities(kept)
+def _amounts(words: Words) -> frozenset[Quantity]:
+    found = quantities(words)
     return found if found or "no" not in words else frozenset({Quantity(Fraction(0), "")})
 
 

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
+from itertools import takewhile
 
 from rarl.grading.lexicon import Phrases, Words, by_first_word, fillers, language, lexicon, normal_form, rewrite_words
 
@@ -77,9 +78,7 @@ def _is_slip(written: str, meant: str) -> bool:
     """One letter wrong, missing, too many, or two swapped; never the first."""
     if written[0] != meant[0] or abs(len(written) - len(meant)) > 1 or not (written.isalpha() and meant.isalpha()):
         return False
-    at = next(
-        (i for i, (a, b) in enumerate(zip(written, meant, strict=False)) if a != b), min(len(written), len(meant))
-    )
+    at = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(written, meant, strict=False)))
     a, b = written[at:], meant[at:]
     return a[1:] == b[1:] or a[1:] == b or a == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])
 

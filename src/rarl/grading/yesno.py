@@ -90,7 +90,7 @@ def _stances(case: Case) -> Iterator[bool]:
 
 
 def _bare_stance(words: Words) -> bool | None:
-    """ "It is", "not seen", "absent": an answer without content of its own."""
+    """What an answer without content of its own says: "it is", "not seen", "absent"."""
     after, seen = word_set("negation", "after"), word_set("negation", "seen")
     bare = plain(words)
     if not bare or any(word not in fillers() and word not in _CUES and word not in after for word in bare):
@@ -135,7 +135,7 @@ def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | No
 
 
 def _opposite(asked: _Asked, affirmed: set[str], length: int) -> bool:
-    """ "The heart is normal" to "is the heart enlarged?": the subject named, the opposite of the property stated."""
+    """Whether the subject is named and the opposite stated of it: "the heart is normal" to "is the heart enlarged?"."""
     head = asked.key[-1]
     subject = asked.content - {head}
     if (subject and not subject & affirmed) or length < 3:
