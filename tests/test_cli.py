@@ -39,7 +39,7 @@ def calls(monkeypatch):
 
         return record
 
-    run = SimpleNamespace(folder=Path("runs/x"))
+    run = SimpleNamespace(folder=Path("runs/x"), results=())
     estimate = Estimate(0.5, 0.4, 0.6, 30, 20)
     summary = Summary({"data": "phantom", "split": "test"}, {"accuracy": estimate}, {}, {})
     prediction = SimpleNamespace(reasoning="It is small.", answer="yes", text="")

@@ -18,9 +18,9 @@ from rarl.evaluation import evaluate as evaluate_split
 from rarl.exporting import save_adapter
 from rarl.policy import Policy
 from rarl.prompting import Pool, ask, load_pool, parse
-from rarl.reporting import write_report
+from rarl.reporting import Result, read_results, write_report
 from rarl.rewards import Scorer
-from rarl.runlog import RunFolder, free_path, write_json
+from rarl.runlog import RunFolder, free_path, require_free, write_json
 from rarl.training.batches import Batches
 from rarl.training.grpo import Grpo
 from rarl.training.learner import Learner
@@ -35,11 +35,10 @@ logger = logging.getLogger("rarl")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A finished run: its folder, and its evaluations before and after, one for each of eval.splits."""
+    """A finished run: its folder, and before and after on each of eval.splits."""
 
     folder: Path
-    before: tuple[Summary, ...]
-    after: tuple[Summary, ...]
+    results: tuple[Result, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,8 @@ def train(config: RunConfig, *, out: Path | None = None) -> Run:
 
     The folder is `out`, or a new one under config.run.out. Whatever is wrong with the input is found before it is made.
     """
+    path = require_free(out or free_path(config.run.out, config.run.name or config.run.method))
     session = _Session.open(config)
-    path = out or free_path(config.run.out, config.run.name or config.run.method)
     return session.run(RunFolder.create(path, config))
 
 
@@ -67,8 +66,11 @@ def sft(config: RunConfig, *, out: Path | None = None) -> Run:
 
 
 def resume(folder: Path) -> Run:
-    """Go on with a run that was interrupted, from its newest checkpoint; a finished one is only reported again."""
+    """Go on with a run that was interrupted, from its newest checkpoint; a finished one is left as it is."""
     run = RunFolder.open(folder)
+    if run.report.is_file():  # the last thing that a run writes
+        logger.warning("%s is finished: nothing was left to do", run.path)
+        return Run(run.path, tuple(read_results(run.path)))
     return _Session.open(run.config).run(run)
 
 
@@ -156,7 +158,7 @@ class _Session:
             write_json(folder.path / "skipped.json", skipped)
         learner = Learner(self.policy, config.train)
         batches = Batches(self.examples, config.rollout.prompts_per_step, Draws(config.run.seed))
-        before = self._evaluate(folder, "before")  # a fresh adapter is zero: this is the base
+        self._evaluate(folder, "before")  # a fresh adapter is zero: this is the base
         _go_on(learner, folder, config)
         with tracking(config, folder) as track:
             step = self._step(learner, batches, folder)
@@ -164,7 +166,7 @@ class _Session:
         after = self._evaluate(folder, "")
         save_adapter(self.policy, config, folder.adapter, [summary.to_json() for summary in after])
         write_report(folder.path)
-        return Run(folder.path, before, after)
+        return Run(folder.path, tuple(read_results(folder.path)))
 
     def _step(self, learner: Learner, batches: Batches, folder: RunFolder) -> Step:
         if self.config.run.method == "sft":

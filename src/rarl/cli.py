@@ -6,6 +6,7 @@ What brings torch is imported inside a verb, after its input was found to be sou
 from __future__ import annotations
 
 import sys
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,6 +42,8 @@ Root = Annotated[str, typer.Option(help="Where the data set's files are, if it n
 
 def main() -> None:
     """The entry point of `rarl`: a mistake in the input is one line, not a traceback."""
+    # PEFT asks transformers by a name that its next version drops: nothing that a user could do about.
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
     try:
         app()
     except RarlError as error:
@@ -239,9 +242,9 @@ def _config(path: Path, overrides: Sequence[str] | None) -> RunConfig:
 
 
 def _show(run: Run) -> None:
-    from rarl.reporting import headline_table, read_results
+    from rarl.reporting import headline_table
 
-    for result in read_results(run.folder):
+    for result in run.results:
         _print(headline_table(result))
     print(f"Report: {run.folder / 'report.html'}")
 

@@ -11,11 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from rarl.config import Model, RunConfig
-from rarl.errors import ModelError, RunFolderError
+from rarl.errors import ModelError
 from rarl.policy import Policy
 from rarl.policy.loading import load_base, resolve_base
 from rarl.policy.processor import Processor
-from rarl.runlog import folder_aside, write_json, write_text
+from rarl.runlog import folder_aside, require_free, write_json, write_text
 
 ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
@@ -28,7 +28,7 @@ def save_adapter(policy: Policy, config: RunConfig, folder: Path, results: Seque
     """
     with folder_aside(folder) as aside:
         policy.network.peft_config["default"].base_model_name_or_path = config.model.base
-        policy.network.save_pretrained(aside, safe_serialization=True)
+        policy.network.save_pretrained(aside, save_embedding_layers=False)  # "auto" would ask the hub about the base
         if config.model.adapter:
             _join(Path(config.model.adapter), aside)
         policy.processor.save(aside)
@@ -38,13 +38,11 @@ def save_adapter(policy: Policy, config: RunConfig, folder: Path, results: Seque
 
 def export_merged(base: str, adapter: str, out: Path) -> Path:
     """Base + adapter as one plain transformers checkpoint in `out`, which must be new or empty."""
-    out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise RunFolderError(f"{out} exists already and is not overwritten; choose another --out, or remove it")
+    out = require_free(out)
     model = load_base(Model(base=base, adapter=adapter, device="cpu"))
     processor = Processor.load(resolve_base(base), Model().max_vision_tokens)
     with folder_aside(out) as aside:
-        model.save_pretrained(aside, safe_serialization=True)
+        model.save_pretrained(aside)
         processor.save(aside)
     return out
 

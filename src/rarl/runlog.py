@@ -39,9 +39,7 @@ class RunFolder:
     @classmethod
     def create(cls, path: str | Path, config: RunConfig) -> RunFolder:
         """A new folder with its config and environment; RunFolderError if something is there already."""
-        path = Path(path)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise RunFolderError(f"{path} exists already and is not overwritten; choose another --out, or remove it")
+        path = require_free(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -128,6 +126,14 @@ def free_path(parent: str | Path, name: str) -> Path:
     number = 1
     while (path := Path(parent) / f"{_file_name(name)}-{number}").exists():
         number += 1
+    return path
+
+
+def require_free(path: str | Path) -> Path:
+    """The path of a folder that may be written: RunFolderError if something is there already."""
+    path = Path(path)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise RunFolderError(f"{path} exists already and is not overwritten; choose another --out, or remove it")
     return path
 
 

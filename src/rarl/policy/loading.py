@@ -54,30 +54,43 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     return dtype
 
 
+def require_supported(base: str) -> None:
+    """ModelError unless the base is there and of a kind that can be trained; reads its config.json alone."""
+    from transformers import AutoConfig
+
+    try:
+        kind = AutoConfig.from_pretrained(resolve_base(base)).model_type
+    except (OSError, ValueError) as error:
+        raise _not_loaded(base, error) from None
+    if kind not in SUPPORTED:
+        raise ModelError(f"base model {base!r} is a {kind}; supported are {', '.join(SUPPORTED)}")
+
+
 def load_base(config: Model) -> Any:
     """The frozen Qwen2-VL or Qwen2.5-VL network of a config, a `config.adapter` merged in."""
-    from transformers import AutoConfig, AutoModelForImageTextToText
+    from transformers import AutoModelForImageTextToText
     from transformers.utils import logging as transformers_logging
 
     base, device = resolve_base(config.base), pick_device(config.device)
     if config.base == TINY:
         transformers_logging.disable_progress_bar()  # it loads in a moment
     try:
-        kind = AutoConfig.from_pretrained(base).model_type
-        if kind not in SUPPORTED:
-            raise ModelError(f"base model {config.base!r} is a {kind}; supported are {', '.join(SUPPORTED)}")
         model: Any = AutoModelForImageTextToText.from_pretrained(base, dtype=pick_dtype(config.dtype, device))
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ModelError(
-            f"base model {config.base!r} could not be loaded: {reason} "
-            f"Get it with `hf download {config.base}` where there is a network, or give a local folder."
-        ) from None
+        raise _not_loaded(config.base, error) from None
     if config.adapter:
         model = _merged(model, config.adapter, config.base)
     model.requires_grad_(False)
     model.eval()
     return model.to(device)
+
+
+def _not_loaded(base: str, error: Exception) -> ModelError:
+    reason = str(error).strip().splitlines()[0]
+    return ModelError(
+        f"base model {base!r} could not be loaded: {reason} "
+        f"Get it with `hf download {base}` where there is a network, or give a local folder."
+    )
 
 
 def _merged(model: Any, adapter: str, base: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,7 +15,7 @@ from rarl.algo.batch import GroupBatch
 from rarl.config import Lora, Model
 from rarl.draws import Draws
 from rarl.policy.attention import Layout, PackedGroups, install
-from rarl.policy.loading import load_base, lora_target, resolve_base
+from rarl.policy.loading import load_base, lora_target, require_supported, resolve_base
 from rarl.policy.logprobs import TokenLogprobs, masked_logits, token_logprobs
 from rarl.policy.processor import Processor
 from rarl.policy.prompts import EncodedPrompt, encode, pack
@@ -43,6 +42,7 @@ class Policy:
     @classmethod
     def load(cls, model: Model, lora: Lora | None = None, draws: Draws | None = None) -> Policy:
         """The base of a config on its device, with a fresh adapter when `lora` is given. Errors: ModelError."""
+        require_supported(model.base)
         processor = Processor.load(resolve_base(model.base), model.max_vision_tokens)
         policy = cls(load_base(model), processor, lora, draws)
         if model.gradient_checkpointing:
@@ -129,8 +129,7 @@ def _with_adapter(base: Any, lora: Lora, draws: Draws) -> Any:
     config = LoraConfig(
         r=lora.r, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=lora_target(base, lora), task_type="CAUSAL_LM"
     )
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # PEFT asks transformers 5.23 by a name that v6 will drop
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(draws.at("lora").integer())
         return get_peft_model(base, config)
 

@@ -1,7 +1,7 @@
 """What came of a run, for people: tables in the terminal, and one HTML file that needs no network."""
 
 from rarl.reporting.page import write_report
-from rarl.reporting.results import read_results
+from rarl.reporting.results import Result, read_results
 from rarl.reporting.tables import dataset_tables, headline_table, summary_table
 
-__all__ = ["dataset_tables", "headline_table", "read_results", "summary_table", "write_report"]
+__all__ = ["Result", "dataset_tables", "headline_table", "read_results", "summary_table", "write_report"]

@@ -1,0 +1,204 @@
+"""Whole runs on the embedded model, short."""
+
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+import rarl
+from rarl import assembly
+from rarl.config import RunConfig
+from rarl.errors import ConfigError, DataError, ModelError, RarlError, RunFolderError
+from rarl.runlog import RunFolder, read_rows
+
+SHORT = [
+    "model.base=tiny",
+    "model.device=cpu",
+    "data.limit=6",
+    "rollout.group_size=4",
+    "rollout.prompts_per_step=2",
+    "rollout.max_new_tokens=12",
+    "train.steps=4",
+    "train.lr=1e-3",
+    "eval.limit=6",
+    "checkpoint.every_steps=2",
+]
+LOGS = ("metrics.jsonl", "rollouts.jsonl")
+
+
+def config(*overrides: str) -> RunConfig:
+    return RunConfig().override([*SHORT, *overrides])
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> assembly.Run:
+    return rarl.train(config("eval.every_steps=2"), out=tmp_path_factory.mktemp("runs") / "whole")
+
+
+def contents(folder: Path, names: tuple[str, ...]) -> list[bytes]:
+    return [(folder / name).read_bytes() for name in names]
+
+
+def test_a_run_leaves_what_is_promised(run: assembly.Run) -> None:
+    for name in (
+        "config.toml",
+        "environment.json",
+        *LOGS,
+        "timings.jsonl",
+        "report.html",
+        "adapter/adapter_config.json",
+    ):
+        assert (run.folder / name).is_file(), name
+    assert RunFolder.open(run.folder).config.digest() == config("eval.every_steps=2").digest()
+    assert [row["step"] for row in read_rows(run.folder / "metrics.jsonl")] == [1, 2, 3, 4]
+    assert len(list(read_rows(run.folder / "rollouts.jsonl"))) == 4 * 2 * 4
+    assert [step for step, _ in RunFolder.open(run.folder).checkpoints()] == [2]
+    for stage in ("", "before/", "step-000002/"):
+        records = list(read_rows(run.folder / f"eval/{stage}phantom-test/records.jsonl"))
+        assert len({row["id"] for row in records}) == len(records) == 6
+        assert "accuracy" in json.loads((run.folder / f"eval/{stage}phantom-test/summary.json").read_text())
+    assert run.results[0].before is not None
+    assert "eval/test/accuracy" in list(read_rows(run.folder / "metrics.jsonl"))[1]
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(run: assembly.Run, tmp_path: Path) -> None:
+    again = rarl.train(config("eval.every_steps=2"), out=tmp_path / "again")
+    names = (*LOGS, "adapter/adapter_model.safetensors", "eval/phantom-test/records.jsonl")
+    assert contents(again.folder, names) == contents(run.folder, names)
+    other = rarl.train(config("run.seed=1", "eval.enabled=false"), out=tmp_path / "other")
+    assert contents(other.folder, LOGS) != contents(run.folder, LOGS)
+    assert not (other.folder / "eval").exists()
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bytes(
+    run: assembly.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(self, step, seconds):
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "append_timings", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            rarl.train(config("eval.every_steps=2"), out=tmp_path / "cut")
+    assert len(list(read_rows(tmp_path / "cut" / "metrics.jsonl"))) == 3
+    resumed = assembly.resume(tmp_path / "cut")
+    names = (*LOGS, "adapter/adapter_model.safetensors", "eval/phantom-test/records.jsonl")
+    assert contents(resumed.folder, names) == contents(run.folder, names)
+
+
+def test_a_finished_run_is_left_as_it_is(run: assembly.Run, caplog: pytest.LogCaptureFixture) -> None:
+    before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
+    with caplog.at_level(logging.WARNING):
+        again = assembly.resume(run.folder)
+    assert "nothing was left to do" in caplog.text
+    assert again.results == run.results
+    assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")} == before
+
+
+@pytest.mark.parametrize("target", ["answer", "rationale"])
+def test_supervised_fine_tuning_lowers_its_loss(target: str, tmp_path: Path) -> None:
+    settings = config(f"sft.target={target}", "train.steps=12", "eval.enabled=false", "rollout.prompts_per_step=4")
+    folder = rarl.sft(settings, out=tmp_path / "sft").folder
+    losses = [row["loss"] for row in read_rows(folder / "metrics.jsonl")]
+    assert sum(losses[-3:]) < sum(losses[:3])
+    assert RunFolder.open(folder).config.run.method == "sft"
+    assert (folder / "adapter" / "adapter_model.safetensors").is_file()
+    assert not (folder / "rollouts.jsonl").exists()
+
+
+def test_reinforcement_after_supervised_starts_from_the_merged_adapter(run: assembly.Run, tmp_path: Path) -> None:
+    settings = config(f'model.adapter="{run.folder / "adapter"}"', "train.steps=1")
+    second = rarl.train(settings, out=tmp_path / "second")
+    before = tmp_path / "second" / "eval/before/phantom-test/records.jsonl"
+    first_after = run.folder / "eval/phantom-test/records.jsonl"
+    assert before.read_bytes() == first_after.read_bytes()
+    card = json.loads((second.folder / "adapter" / "run_card.json").read_text())
+    assert card["started_from_adapter"]
+
+
+def test_evaluate_gives_the_records_of_the_run(run: assembly.Run, tmp_path: Path) -> None:
+    limits = ["eval.limit=6", "rollout.max_new_tokens=12", "model.device=cpu"]
+    adapter = str(run.folder / "adapter")
+    rarl.evaluate("tiny", adapter=adapter, data="phantom", split="test", out=tmp_path / "eval", overrides=limits)
+    assert (tmp_path / "eval/records.jsonl").read_bytes() == (
+        run.folder / "eval/phantom-test/records.jsonl"
+    ).read_bytes()
+
+
+def test_several_samples_are_voted_on(tmp_path: Path) -> None:
+    overrides = ["eval.limit=4", "eval.samples=3", "rollout.max_new_tokens=12", "eval.baselines=false"]
+    rarl.evaluate("tiny", data="phantom", split="unseen-wording", out=tmp_path / "eval", overrides=overrides)
+    assert [len(row["completions"]) for row in read_rows(tmp_path / "eval/records.jsonl")] == [3] * 4
+
+
+def test_predict_answers_about_a_picture(tmp_path: Path) -> None:
+    example = rarl.load_dataset("phantom", split="test", limit=1)[0]
+    example.images[0].read().save(tmp_path / "image.png")
+    prediction = rarl.predict("tiny", [tmp_path / "image.png"], "Which modality is this?")
+    assert prediction.answer
+    assert prediction.reasoning
+    assert prediction.answer in prediction.text
+
+
+def test_trackers_get_the_numbers(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    settings = config("eval.enabled=false", "train.steps=1", 'tracking.trackers=["tensorboard"]')
+    rarl.train(settings, out=tmp_path / "run")
+    assert list((tmp_path / "run").rglob("events.out.tfevents*"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "error", "message"),
+    [
+        (["data.name=phantm"], RarlError, "unknown data set 'phantm'; did you mean 'phantom'"),
+        (["data.split=trian"], DataError, "trian"),
+        (["reward.weights={accuracy=1.0, speed=1.0}", "reward.gates={}"], RarlError, "unknown reward 'speed'"),
+        (["reward.extra=['nowhere.py:f']"], RarlError, "nowhere.py does not exist"),
+        (["model.base=./nowhere"], ModelError, "base model './nowhere' does not exist"),
+        (["model.base=some/where"], ModelError, "hf download some/where"),
+        (["lora.targets=['q']"], ModelError, "lora.targets"),
+        (["prompt.pool=defalt"], ConfigError, "did you mean 'default'"),
+        (["model.adapter=./nowhere"], ModelError, "is no adapter"),
+        (["model.device=gpu"], ModelError, "use auto, cpu, cuda"),
+        (["run.method=sft", "sft.target=rationale", "data.name=vqa-rad", "data.root=./nowhere"], DataError, "nowhere"),
+    ],
+)
+def test_bad_input_is_one_line_and_nothing_is_written(
+    overrides: list[str], error: type[RarlError], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        rarl.train(config(*overrides), out=tmp_path / "run")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_exists_is_not_overwritten(run: assembly.Run) -> None:
+    before = (run.folder / "metrics.jsonl").read_bytes()
+    with pytest.raises(RunFolderError, match="exists already and is not overwritten"):
+        rarl.train(config(), out=run.folder)
+    assert (run.folder / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_base_without_its_processor_says_what_it_needs(tmp_path: Path) -> None:
+    from rarl.assets import TINY
+
+    for name in ("config.json", "model.safetensors", "generation_config.json"):
+        (tmp_path / name).write_bytes((TINY / name).read_bytes())
+    with pytest.raises(ModelError, match=r"no usable processor.*preprocessor_config\.json"):
+        rarl.train(config(f'model.base="{tmp_path}"'), out=tmp_path / "run")
+
+
+def test_a_reward_that_cannot_apply_is_named_at_the_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "plain.py").write_text(
+        "from dataclasses import replace\n"
+        "from rarl.data.phantom import load\n"
+        "def plain(split, limit=None):\n"
+        "    for example in load(split, limit=limit):\n"
+        "        yield replace(example, facts=(), rationale=None)\n"
+    )
+    settings = config(f'data.name="{tmp_path / "plain.py"}:plain"', "eval.enabled=false", "train.steps=1")
+    with caplog.at_level(logging.WARNING):
+        rarl.train(settings, out=tmp_path / "run")
+    assert "reward grounding applies to none of 6 examples" in caplog.text
