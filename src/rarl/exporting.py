@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from rarl.config import Model, RunConfig
 from rarl.errors import ModelError
 from rarl.policy import Policy
-from rarl.policy.loading import load_base, resolve_base
+from rarl.policy.loading import load_base, require_supported, resolve_base
 from rarl.policy.processor import Processor
 from rarl.runlog import folder_aside, require_free, write_json, write_text
 
@@ -39,6 +39,7 @@ def save_adapter(policy: Policy, config: RunConfig, folder: Path, results: Seque
 def export_merged(base: str, adapter: str, out: Path) -> Path:
     """Base + adapter as one plain transformers checkpoint in `out`, which must be new or empty."""
     out = require_free(out)
+    require_supported(base)
     model = load_base(Model(base=base, adapter=adapter, device="cpu"))
     processor = Processor.load(resolve_base(base), Model().max_vision_tokens)
     with folder_aside(out) as aside:
