@@ -2,11 +2,18 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import torch
 from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from transformers import PreTrainedTokenizerFast, Qwen2VLConfig, Qwen2VLForConditionalGeneration
+from transformers import (
+    PreTrainedTokenizerFast,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
+    Qwen2VLConfig,
+    Qwen2VLForConditionalGeneration,
+)
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from rarl.config import Lora
@@ -44,33 +51,39 @@ def processor() -> Processor:
     return Processor(fast, Qwen2VLImageProcessorPil(min_pixels=56 * 56, max_pixels=448 * 448), max_vision_tokens=64)
 
 
-def network(seed: int = 0) -> Qwen2VLForConditionalGeneration:
+TEXT = {
+    "vocab_size": 320,  # more rows than tokens, as in the real checkpoints
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 1024,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]},
+    "tie_word_embeddings": True,
+    "bos_token_id": None,
+}
+VISION = {"depth": 2, "num_heads": 2, "patch_size": 14, "spatial_merge_size": 2, "temporal_patch_size": 2}
+QWEN2 = {"embed_dim": 32, "hidden_size": 64, "mlp_ratio": 2}
+QWEN2_5 = {
+    "hidden_size": 32,
+    "out_hidden_size": 64,
+    "intermediate_size": 48,
+    "window_size": 56,
+    "fullatt_block_indexes": [1],
+}
+
+
+def network(seed: int = 0, kind: str = "qwen2_vl") -> Any:
+    """A random network of either kind, with the token ids of `processor`."""
     ids = processor().tokenizer.convert_tokens_to_ids
-    config = Qwen2VLConfig(
-        text_config={
-            "vocab_size": 320,  # more rows than tokens, as in the real checkpoints
-            "hidden_size": 64,
-            "intermediate_size": 96,
-            "num_hidden_layers": 3,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "max_position_embeddings": 1024,
-            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [2, 3, 3]},
-            "tie_word_embeddings": True,
-            "bos_token_id": None,
-            "eos_token_id": ids("<|im_end|>"),
-            "pad_token_id": ids("<|endoftext|>"),
-        },
-        vision_config={
-            "depth": 2,
-            "embed_dim": 32,
-            "hidden_size": 64,
-            "num_heads": 2,
-            "mlp_ratio": 2,
-            "patch_size": 14,
-            "spatial_merge_size": 2,
-            "temporal_patch_size": 2,
-        },
+    config_class, model_class, vision = {
+        "qwen2_vl": (Qwen2VLConfig, Qwen2VLForConditionalGeneration, QWEN2),
+        "qwen2_5_vl": (Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, QWEN2_5),
+    }[kind]
+    config = config_class(
+        text_config={**TEXT, "eos_token_id": ids("<|im_end|>"), "pad_token_id": ids("<|endoftext|>")},
+        vision_config={**VISION, **vision},
         image_token_id=ids("<|image_pad|>"),
         video_token_id=ids("<|video_pad|>"),
         vision_start_token_id=ids("<|vision_start|>"),
@@ -78,7 +91,7 @@ def network(seed: int = 0) -> Qwen2VLForConditionalGeneration:
         tie_word_embeddings=True,
     )
     torch.manual_seed(seed)
-    model = Qwen2VLForConditionalGeneration(config)
+    model = model_class(config)
     model.generation_config.eos_token_id = ids("<|im_end|>")
     with torch.no_grad():  # sharper than the initialisation, so that a wrong position or mask shows
         for parameter in model.parameters():
@@ -87,9 +100,9 @@ def network(seed: int = 0) -> Qwen2VLForConditionalGeneration:
     return model.requires_grad_(False).eval()
 
 
-def policy(seed: int = 0, lora_scale: float = 0.2) -> Policy:
+def policy(seed: int = 0, lora_scale: float = 0.2, kind: str = "qwen2_vl") -> Policy:
     """With a random, non-zero LoRA B: at B = 0 a comparison of gradients is blind."""
-    built = Policy(network(seed), processor(), Lora(r=4, alpha=8))
+    built = Policy(network(seed, kind), processor(), Lora(r=4, alpha=8))
     generator = torch.Generator().manual_seed(seed + 1)
     for parameter in built.trainable():
         parameter.data = torch.randn(parameter.shape, generator=generator) * lora_scale

@@ -37,9 +37,9 @@ def gradients(policy, compute) -> tuple[torch.Tensor, list[torch.Tensor]]:
     return logprobs_BT.detach(), [parameter.grad.clone() for parameter in policy.trainable()]
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
-def test_shared_prefix_equals_one_completion_at_a_time(checkpointing: bool) -> None:
-    policy = small_model.policy()
+@pytest.mark.parametrize(("kind", "checkpointing"), [("qwen2_vl", False), ("qwen2_vl", True), ("qwen2_5_vl", False)])
+def test_shared_prefix_equals_one_completion_at_a_time(kind: str, checkpointing: bool) -> None:
+    policy = small_model.policy(kind=kind)
     expected_BT, expected_grads = gradients(policy, lambda: plain_logprobs(policy, batch(), TEMPERATURE))
     if checkpointing:
         policy.checkpoint_activations()
