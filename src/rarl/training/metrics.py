@@ -56,11 +56,14 @@ def group_metrics(groups: Sequence[Group], replaced: int) -> Values:
     totals = [score.total for score in scores]
     lengths = [len(rollout.token_ids) for rollout in rollouts]
     spreads = [spread(score.total for score in group.scores) for group in groups]
-    parts = sorted({name for score in scores for name in score.parts})
+    names = sorted({name for score in scores for name in score.parts})
+    parts = {name: [score.parts.get(name) for score in scores] for name in names}
     return {
         "reward/mean": mean(totals),
+        "reward/std": spread(totals),
         "reward/std_in_group": mean(spreads),
-        **{f"reward/{name}": mean(score.parts.get(name) for score in scores) for name in parts},
+        **{f"reward/{name}": mean(values) for name, values in parts.items()},
+        **{f"reward/{name}/std": spread(values) for name, values in parts.items()},
         "rollouts/unscored": float(totals.count(None)),
         "groups/zero_variance": mean(float(not group.informative) for group in groups),
         "groups/replaced": float(replaced),

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from rarl.config import RunConfig
 from rarl.errors import MissingExtraError
+from rarl.extras import needed_for
 from rarl.runlog import RunFolder
 from rarl.training.loop import Track
 from rarl.training.metrics import Values
@@ -18,7 +19,8 @@ def tracking(config: RunConfig, folder: RunFolder) -> Iterator[Track]:
     if not config.tracking.trackers:
         yield lambda step, values: None
         return
-    from accelerate import Accelerator
+    with needed_for("tracking.trackers"):
+        from accelerate import Accelerator
 
     try:
         accelerator = Accelerator(cpu=True, log_with=list(config.tracking.trackers), project_dir=str(folder.path))
