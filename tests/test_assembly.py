@@ -156,6 +156,8 @@ def test_trackers_get_the_numbers(tmp_path: Path) -> None:
         (["data.split=trian"], DataError, "trian"),
         (["reward.weights={accuracy=1.0, speed=1.0}", "reward.gates={}"], RarlError, "unknown reward 'speed'"),
         (["reward.extra=['nowhere.py:f']"], RarlError, "nowhere.py does not exist"),
+        (["rollout.engine=nativ"], RarlError, "unknown engine 'nativ'; did you mean 'native'"),
+        (["judge.kind=rule"], RarlError, "unknown judge 'rule'; did you mean 'rules'"),
         (["model.base=./nowhere"], ModelError, "base model './nowhere' does not exist"),
         (["model.base=some/where"], ModelError, "hf download some/where"),
         (["lora.targets=['q']"], ModelError, "lora.targets"),

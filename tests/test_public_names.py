@@ -10,10 +10,13 @@ import pytest
 
 import rarl
 
-FUNCTIONS = {"dataset", "evaluate", "export", "grade", "load_dataset", "predict", "reward", "sft", "train"}
+FUNCTIONS = {
+    *("dataset", "engine", "evaluate", "export", "grade", "judge", "load_dataset", "predict", "reward", "sft", "train"),
+}
 RECORDS = {
-    *("Estimate", "EvalRecord", "Example", "Fact", "Family", "Finish", "Grade", "Group", "ImageSource", "Message"),
-    *("Prompt", "QuestionKind", "Rollout", "RunConfig", "Sampling", "Score", "Shape", "StepMetrics", "Template"),
+    *("Estimate", "EvalRecord", "Example", "Fact", "Family", "Finish", "Grade", "Group", "ImageSource"),
+    *("JudgeQuery", "Message", "Prompt", "QuestionKind", "Rollout", "RunConfig", "Sampling", "Score", "Shape"),
+    *("StepMetrics", "Template", "Verdict"),
 }
 ERRORS = {
     *("ConfigError", "DataError", "MissingExtraError", "ModelError", "RarlError", "RewardError", "RunFolderError"),

@@ -92,9 +92,19 @@ def test_an_installed_package_offers_entry_points(things, monkeypatch):
 def test_the_shipped_names_resolve():
     assert set(registry.datasets.names()) >= {"phantom", "vqa-rad"}
     assert set(registry.rewards.names()) >= {"accuracy", "consistency", "format", "grounding", "substance"}
-    for kind in (registry.datasets, registry.rewards):
+    assert set(registry.engines.names()) >= {"native"}
+    for kind in (registry.datasets, registry.rewards, registry.engines, registry.judges):
         for name in kind.names():
             assert callable(kind.get(name)), name
+
+
+def test_a_reserved_name_is_known_and_is_no_thing():
+    things = Registry("thing", {}, reserved=("none",))
+    assert things.names() == []
+    with pytest.raises(RarlError, match="thing 'none' exists already"):
+        things.register("none")(lambda: 1)
+    with pytest.raises(RarlError, match=r"unknown thing 'nnoe'; did you mean 'none'\? Known: none"):
+        things.get("nnoe")
 
 
 def test_nearest():

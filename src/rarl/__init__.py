@@ -31,6 +31,7 @@ from rarl.types import (
     Grade,
     Group,
     ImageSource,
+    JudgeQuery,
     Message,
     Prompt,
     QuestionKind,
@@ -40,6 +41,7 @@ from rarl.types import (
     Shape,
     StepMetrics,
     Template,
+    Verdict,
 )
 
 if TYPE_CHECKING:
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 
 dataset = _registry.datasets.register
 reward = _registry.rewards.register
+engine = _registry.engines.register
+judge = _registry.judges.register
 
 _LAZY = {
     "RunConfig": "rarl.config:RunConfig",
@@ -75,6 +79,7 @@ __all__ = [
     "Grade",
     "Group",
     "ImageSource",
+    "JudgeQuery",
     "Message",
     "MissingExtraError",
     "ModelError",
@@ -90,10 +95,13 @@ __all__ = [
     "Shape",
     "StepMetrics",
     "Template",
+    "Verdict",
     "dataset",
+    "engine",
     "evaluate",
     "export",
     "grade",
+    "judge",
     "load_dataset",
     "predict",
     "reward",

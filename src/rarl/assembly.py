@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from rarl.evaluation import evaluate as evaluate_split
 from rarl.exporting import save_adapter
 from rarl.policy import Policy
 from rarl.prompting import Pool, ask, load_pool, parse
+from rarl.registry import engines, judges
 from rarl.reporting import Result, read_results, write_report
 from rarl.rewards import Scorer
 from rarl.runlog import RunFolder, free_path, require_free, write_json
@@ -28,7 +30,7 @@ from rarl.training.loop import Evaluate, Step, train_steps
 from rarl.training.metrics import Values
 from rarl.training.supervised import Supervised, check_targets
 from rarl.training.tracking import tracking
-from rarl.types import Example, QuestionKind, Sampling, Shape
+from rarl.types import Engine, Example, Judge, QuestionKind, Sampling, Shape
 
 logger = logging.getLogger("rarl")
 
@@ -95,10 +97,11 @@ def evaluate(
     settings = [f"{key}={json.dumps(value)}" for key, value in named.items()]
     config = RunConfig().override([*settings, *overrides])
     dataset = _load(config, config.data.split, config.eval.limit)
-    pool = load_pool(config.prompt.pool)
+    pool, make_engine = load_pool(config.prompt.pool), engines.get(config.rollout.engine)
     policy = Policy.load(config.model)
     folder = out or free_path(config.run.out, f"eval-{data}-{split}")
-    return _evaluate(policy, dataset, pool, config, folder)
+    with closing(make_engine(policy)) as engine:
+        return _evaluate(engine, dataset, pool, config, folder)
 
 
 def predict(
@@ -135,11 +138,13 @@ class _Session:
     pool: Pool
     scorer: Scorer
     policy: Policy
+    engine: Engine
 
     @classmethod
     def open(cls, config: RunConfig) -> _Session:
-        pool = load_pool(config.prompt.pool)
-        scorer = Scorer(config.reward.weights, config.reward.gates, config.reward.extra)
+        pool, make_engine = load_pool(config.prompt.pool), engines.get(config.rollout.engine)
+        reward = config.reward
+        scorer = Scorer(reward.weights, reward.gates, reward.extra, _judge(config.judge.kind))
         examples = _load(config, config.data.split, config.data.limit)
         if config.run.method == "sft":
             check_targets(examples, config.sft.target)
@@ -148,10 +153,14 @@ class _Session:
         splits = config.eval.splits if config.eval.enabled else ()
         evaluations = tuple(_load(config, split, config.eval.limit) for split in splits)
         policy = Policy.load(config.model, config.lora, Draws(config.run.seed))
-        return cls(config, examples, evaluations, pool, scorer, policy)
+        return cls(config, examples, evaluations, pool, scorer, policy, make_engine(policy))
 
     def run(self, folder: RunFolder) -> Run:
-        """Evaluate, train from where the folder stands, save the adapter, evaluate, report."""
+        """Evaluate, train from where the folder stands, save the adapter, evaluate, report; then close the engine."""
+        with closing(self.engine):
+            return self._run(folder)
+
+    def _run(self, folder: RunFolder) -> Run:
         config = self.config
         skipped = {data.split: data.skipped for data in (self.examples, *self.evaluations) if data.skipped}
         if skipped:
@@ -171,13 +180,12 @@ class _Session:
     def _step(self, learner: Learner, batches: Batches, folder: RunFolder) -> Step:
         if self.config.run.method == "sft":
             return Supervised(self.policy, learner, self.pool, self.config).step
-        engine = NativeEngine(self.policy, self.config.rollout.prompts_per_step)
         write = folder.append_rollouts
-        return Grpo(self.policy, engine, learner, batches, self.pool, self.scorer, self.config, write).step
+        return Grpo(self.policy, self.engine, learner, batches, self.pool, self.scorer, self.config, write).step
 
     def _evaluate(self, folder: RunFolder, stage: str) -> tuple[Summary, ...]:
         return tuple(
-            _evaluate(self.policy, data, self.pool, self.config, folder.evaluation(data.name, data.split, stage))
+            _evaluate(self.engine, data, self.pool, self.config, folder.evaluation(data.name, data.split, stage))
             for data in self.evaluations
         )
 
@@ -211,10 +219,15 @@ def _load(config: RunConfig, split: str, limit: int | None) -> Dataset:
     return dataset
 
 
-def _evaluate(policy: Policy, dataset: Dataset, pool: Pool, config: RunConfig, folder: Path) -> Summary:
+def _judge(kind: str) -> Judge | None:
+    """What rewards may ask; nothing for "rules", the default."""
+    return None if kind == "rules" else judges.get(kind)
+
+
+def _evaluate(engine: Engine, dataset: Dataset, pool: Pool, config: RunConfig, folder: Path) -> Summary:
     several = config.eval.samples > 1
     return evaluate_split(
-        NativeEngine(policy, config.eval.prompts_per_batch),
+        engine,
         dataset,
         pool=pool,
         reasoning=config.prompt.reasoning,

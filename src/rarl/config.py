@@ -65,6 +65,7 @@ class RolloutSection(Section):
     max_new_tokens: int = Field(256, ge=1)
     temperature: float = Field(1.0, gt=0)
     top_p: float = Field(1.0, gt=0, le=1)
+    engine: str = "native"  # samples in training and evaluation; or your own: "my.py:factory", "package.module:factory"
 
 
 class RewardSection(Section):
@@ -83,6 +84,11 @@ class RewardSection(Section):
         "substance": ("format",),
     }
     extra: tuple[str, ...] = ()  # "my.py:function" or "package.module:function"; weights by function name, else 1.0
+
+
+class JudgeSection(Section):
+    # Asked where a reward's rules have nothing to check against. "rules": nobody is; or "my.py:function", as above.
+    kind: str = "rules"
 
 
 class Train(Section):
@@ -135,6 +141,7 @@ class RunConfig(Section):
     prompt: PromptSection = PromptSection()
     rollout: RolloutSection = RolloutSection()
     reward: RewardSection = RewardSection()
+    judge: JudgeSection = JudgeSection()
     train: Train = Train()
     sft: Sft = Sft()
     eval: Eval = Eval()

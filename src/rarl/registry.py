@@ -1,4 +1,4 @@
-"""Names for things that users may bring: data sets, rewards, engines.
+"""Names for things that users may bring: data sets, rewards, engines, judges.
 
 A name resolves, in this order: what a decorator registered, what the package ships, what an installed package
 offers as an entry point, "package.module:attribute", "file.py:attribute".
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from rarl.errors import RarlError
+from rarl.types import Engine, Judge
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -27,11 +28,15 @@ def nearest(name: str, allowed: Iterable[str]) -> str:
 
 
 class Registry(Generic[T]):
-    """One kind of thing by name. `builtin` maps names to "module:attribute", imported when asked for."""
+    """One kind of thing by name. `builtin` maps names to "module:attribute", imported when asked for.
 
-    def __init__(self, kind: str, builtin: Mapping[str, str]) -> None:
+    `reserved` names mean something to the configuration, but no thing of this kind.
+    """
+
+    def __init__(self, kind: str, builtin: Mapping[str, str], reserved: tuple[str, ...] = ()) -> None:
         self.kind = kind
         self._builtin = builtin
+        self._reserved = reserved
         self._registered: dict[str, T] = {}
 
     def names(self) -> list[str]:
@@ -42,7 +47,7 @@ class Registry(Generic[T]):
         """A decorator that gives its function a name; a name can be given once."""
 
         def decorate(item: T) -> T:
-            if name in self._builtin or self._registered.get(name, item) is not item:
+            if name in (*self._builtin, *self._reserved) or self._registered.get(name, item) is not item:
                 raise RarlError(f"{self.kind} {name!r} exists already; choose another name")
             self._registered[name] = item
             return item
@@ -61,7 +66,7 @@ class Registry(Generic[T]):
                 return loaded
         if ":" in name:
             return self._load(name)
-        known = self.names()
+        known = sorted({*self.names(), *self._reserved})
         raise RarlError(f"unknown {self.kind} {name!r}{nearest(name, known)} Known: {', '.join(known)}")
 
     def _entry_points(self) -> Iterable[Any]:
@@ -114,3 +119,5 @@ rewards: Registry[Callable[..., list[float | None]]] = Registry(
     "reward",
     {name: f"rarl.rewards.{name}:{name}" for name in ("format", "accuracy", "grounding", "consistency", "substance")},
 )
+engines: Registry[Callable[..., Engine]] = Registry("engine", {"native": "rarl.engines:NativeEngine"})
+judges: Registry[Judge] = Registry("judge", {}, reserved=("rules",))

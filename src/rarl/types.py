@@ -196,6 +196,37 @@ class Grade:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeQuery:
+    """What a judge is asked about one completion: text alone, no image.
+
+    `axis` is what is judged; "explanation": is the reasoning sound, and does it state what the image shows? Everything
+    here but the completion's own `reasoning` and `answer` is as in Example; what the data lacks is None or empty.
+    """
+
+    axis: str
+    id: str
+    question: str
+    reasoning: str
+    answer: str | None
+    gold: str | None = None
+    options: tuple[str, ...] = ()
+    modality: str | None = None
+    rationale: str | None = None
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a judge says on one axis. `value` is in [0, 1]; None: it could not be scored, which is never 0."""
+
+    value: float | None
+    axis: str
+    raw: str  # the judge's own words
+    judge: str  # which judge, say the model's name
+    rubric: str  # by which rubric: a name, version or hash
+
+
+@dataclass(frozen=True, slots=True)
 class EvalRecord:
     """One question of an evaluation, with everything needed to regrade it. One row of records.jsonl."""
 
@@ -229,13 +260,23 @@ class Estimate:
 
 
 class Engine(Protocol):
-    """Anything that answers prompts."""
+    """Anything that answers prompts; made by a factory that is called with the policy.
+
+    The prompts of one call are a batch that the configuration has bounded. What a completion draws depends on its seed
+    and the weights alone, whatever is asked beside it.
+    """
 
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling, draws: Draws) -> list[list[Rollout]]:
         """`n` completions for each prompt, in order; completion i draws from draws.at(prompt.example.id, i)."""
 
     def close(self) -> None:
         """Give back what the engine holds."""
+
+
+class Judge(Protocol):
+    """One verdict a query, in order. Retries are its own business; what it raises leaves all its queries unscored."""
+
+    def __call__(self, queries: Sequence[JudgeQuery]) -> list[Verdict]: ...
 
 
 class Reward(Protocol):

@@ -5,7 +5,7 @@ import small_model
 from rarl.draws import Draws
 from rarl.engines import NativeEngine
 from rarl.training.grouping import to_batch
-from rarl.types import Finish, Group, Rollout, Sampling, Score
+from rarl.types import Group, Rollout, Sampling, Score
 
 SAMPLING = Sampling(temperature=0.8, max_new_tokens=24)
 
@@ -43,28 +43,6 @@ def test_sampler_and_trainer_agree_on_logprobs(engine: NativeEngine) -> None:
         for rollout, row_T in zip(group, trained_BT, strict=True):
             sampled_T = torch.tensor(rollout.logprobs)
             torch.testing.assert_close(sampled_T, row_T[: len(sampled_T)], atol=1e-4, rtol=0)
-
-
-def test_a_completion_is_the_same_whatever_the_batch_around_it(engine: NativeEngine) -> None:
-    together = tokens(engine.generate(PROMPTS, 6, SAMPLING, Draws(0)))
-    alone = [tokens(engine.generate([prompt], 6, SAMPLING, Draws(0)))[0] for prompt in PROMPTS]
-    fewer = tokens(engine.generate(PROMPTS[::-1], 2, SAMPLING, Draws(0)))[::-1]
-    assert together == alone
-    assert [group[:2] for group in together] == fewer
-    assert tokens(engine.generate(PROMPTS, 6, SAMPLING, Draws(1))) != together
-
-
-def test_completions_end_with_the_end_token_or_at_the_limit(engine: NativeEngine) -> None:
-    finishes = set()
-    for rollout in flat(engine.generate(PROMPTS, 6, SAMPLING, Draws(0))):
-        ended = rollout.token_ids[-1] in engine.policy.end_ids
-        assert rollout.finish is (Finish.STOP if ended else Finish.LENGTH)
-        assert ended or len(rollout.token_ids) == SAMPLING.max_new_tokens
-        assert not set(rollout.token_ids[:-1]) & set(engine.policy.end_ids)
-        assert len(rollout.logprobs) == len(rollout.token_ids)
-        assert "<|im_end|>" not in rollout.text
-        finishes.add(rollout.finish)
-    assert finishes == set(Finish)
 
 
 def test_greedy_decoding_equals_transformers_generate() -> None:

@@ -21,15 +21,17 @@ CHECK_EVERY = 4  # tokens between looks at which completions are done: each look
 class NativeEngine:
     """Samples groups in one decode batch: a prompt is prefilled once, its keys and values shared by the group."""
 
-    def __init__(self, policy: Policy, prompts_per_batch: int = 16) -> None:
+    def __init__(self, policy: Policy, prompts_per_batch: int | None = None) -> None:
+        """None: all the prompts of a call are one batch."""
         self.policy = policy
         self.prompts_per_batch = prompts_per_batch
 
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling, draws: Draws) -> list[list[Rollout]]:
         """`n` completions for each prompt, in order; completion i draws from draws.at(prompt.example.id, i)."""
         groups: list[list[Rollout]] = []
-        for start in range(0, len(prompts), self.prompts_per_batch):
-            groups += self._generate_batch(prompts[start : start + self.prompts_per_batch], n, sampling, draws)
+        size = self.prompts_per_batch or len(prompts) or 1
+        for start in range(0, len(prompts), size):
+            groups += self._generate_batch(prompts[start : start + size], n, sampling, draws)
         return groups
 
     def close(self) -> None:

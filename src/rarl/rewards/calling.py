@@ -15,6 +15,7 @@ from typing import Any
 
 from rarl.errors import RewardError
 from rarl.rewards.columns import COLUMNS
+from rarl.types import Judge
 
 logger = logging.getLogger(__name__)
 _BATCH = ("prompts", "completions", "completion_ids")
@@ -28,6 +29,10 @@ class RewardLog:
     failed: dict[str, int] = field(default_factory=dict)
     metrics: dict[str, list[float]] = field(default_factory=dict)
     extra: dict[str, list[Any]] = field(default_factory=dict)
+
+    def fail(self, name: str, count: int = 1) -> None:
+        """Count rows that `name` failed on."""
+        self.failed[name] = self.failed.get(name, 0) + count
 
     def hooks(self, step: int) -> dict[str, Any]:
         """TRL's optional arguments; its trainer_state here holds `global_step` alone."""
@@ -55,21 +60,24 @@ class Batch:
 class RewardFunction:
     """A reward by name, called with the arguments that its signature takes.
 
-    `**kwargs` get the batch and the columns; the hooks of TRL go only to functions that name them.
+    `**kwargs` get the batch and the columns; the hooks of TRL go only to functions that name them. A function that
+    names `judge` gets the configured one, or None, and so does its `applies`.
     """
 
-    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+    def __init__(self, name: str, function: Callable[..., Any], judge: Judge | None = None) -> None:
         self.name = name
-        self.function = function
-        self.applies: Callable[..., bool] | None = getattr(function, "applies", None)
         self.needs: str = getattr(function, "needs", "")
+        applies: Callable[..., bool] | None = getattr(function, "applies", None)
         parameters = inspect.signature(function).parameters.values()
         named = {p.name: p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
-        offered = (*_BATCH, *COLUMNS, *_HOOKS)
+        offered = (*_BATCH, *COLUMNS, *_HOOKS, "judge")
         lacking = [p.name for p in named.values() if p.default is p.empty and p.name not in offered]
         if lacking:
             raise RewardError(f"reward {name!r} asks for {lacking[0]!r}, which there is not; it may take {offered}")
         takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        bound = {"judge": judge} if "judge" in named else {}
+        self.function = partial(function, **bound)
+        self.applies = None if applies is None else partial(applies, **bound)
         self._takes = {*named, *((*_BATCH, *COLUMNS) if takes_all else ())}
 
     def __call__(self, batch: Batch) -> Any:
@@ -98,7 +106,7 @@ def _row_by_row(function: RewardFunction, batch: Batch, log: RewardLog) -> list[
     failures = {i: result for i, result in enumerate(results) if isinstance(result, Exception)}
     if failures:
         first, error = next(iter(failures.items()))
-        log.failed[function.name] = log.failed.get(function.name, 0) + len(failures)
+        log.fail(function.name, len(failures))
         logger.warning(
             "reward %r failed on %d of %d completions, which stay unscored; first on example %r: %s: %s",
             *(function.name, len(failures), len(batch), batch.lists["id"][first], type(error).__name__, error),
@@ -142,7 +150,7 @@ def _checked(name: str, result: Any, count: int, log: RewardLog) -> list[float |
         except (TypeError, ValueError):
             raise RewardError(f"reward {name!r} returned {value!r}; a number or None is needed") from None
         if number is not None and not math.isfinite(number):
-            log.failed[name] = log.failed.get(name, 0) + 1
+            log.fail(name)
             number = None
         checked.append(number)
     return checked

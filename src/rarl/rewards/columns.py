@@ -20,8 +20,8 @@ def columns(prompts: Sequence[Prompt]) -> dict[str, list[Any]]:
     A TRL data set with these beside its `prompt` runs the same rewards. `answer` is the gold answer; `facts` are
     tables with name, value and alternatives; the rest is as in Example.
     """
-    rows = {id(prompt): row_columns(prompt.example, prompt.shape) for prompt in prompts}  # once for a whole group
-    return {name: [rows[id(prompt)][name] for prompt in prompts] for name in COLUMNS}
+    tables = {id(prompt): row_columns(prompt.example, prompt.shape) for prompt in prompts}  # once for a whole group
+    return {name: [tables[id(prompt)][name] for prompt in prompts] for name in COLUMNS}
 
 
 def row_columns(example: Example, shape: Shape) -> dict[str, Any]:
@@ -96,10 +96,9 @@ def rowwise(
     def decorate(score: Callable[[Row], float | None]) -> Reward:
         @wraps(score)
         def reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]:
-            tables = _tables(len(completions), columns)
             return [
-                score(_row(prompt, completion, table)) if applies is None or applies(**table) else None
-                for prompt, completion, table in zip(prompts, completions, tables, strict=True)
+                score(row) if applies is None or applies(**row.columns) else None
+                for row in rows(prompts, completions, columns)
             ]
 
         del reward.__wrapped__  # or its signature would be that of `score`
@@ -114,9 +113,11 @@ def asks_for_reasoning(**row: Any) -> bool:
     return _shape(row).reasons
 
 
-def _tables(count: int, columns: Mapping[str, Any]) -> list[dict[str, Any]]:
+def rows(prompts: Sequence[Any], completions: Sequence[Any], columns: Mapping[str, Any]) -> list[Row]:
+    """The row of each completion, from the arguments that TRL gives to a reward."""
     known = {name: columns[name] for name in COLUMNS if columns.get(name) is not None}
-    return [{name: values[i] for name, values in known.items()} for i in range(count)]
+    tables = [{name: values[i] for name, values in known.items()} for i in range(len(completions))]
+    return [_row(*each) for each in zip(prompts, completions, tables, strict=True)]
 
 
 def _row(prompt: Any, completion: Any, table: Mapping[str, Any]) -> Row:

@@ -9,7 +9,8 @@ from rarl.errors import RewardError
 from rarl.registry import rewards as registry
 from rarl.rewards.calling import Batch, RewardFunction, RewardLog, call_all
 from rarl.rewards.columns import COLUMNS, columns, row_columns
-from rarl.types import Example, Rollout, Score, Shape
+from rarl.rewards.judging import AskedJudge
+from rarl.types import Example, Judge, Rollout, Score, Shape
 
 Parts = Mapping[str, float | None]
 
@@ -22,9 +23,15 @@ class Scorer:
     """
 
     def __init__(
-        self, weights: Mapping[str, float], gates: Mapping[str, Sequence[str]] | None = None, extra: Sequence[str] = ()
+        self,
+        weights: Mapping[str, float],
+        gates: Mapping[str, Sequence[str]] | None = None,
+        extra: Sequence[str] = (),
+        judge: Judge | None = None,
     ) -> None:
         """`extra` are paths as "file.py:function"; `weights` has them by the function's name, else they weigh 1.
+
+        `judge` is there for rewards that name it; what it fails on is not scored, counted, and warned of once.
 
         Errors: RarlError for a reward that is unknown, or two of one name.
         """
@@ -37,7 +44,8 @@ class Scorer:
         self.weights = {**weights, **{name: 1.0 for name in own if name not in weights}}
         self.gates = {part: tuple(names) for part, names in (gates or {}).items() if part in self.weights}
         self.log = RewardLog()
-        self._functions = [RewardFunction(name, registry.get(own.get(name, name))) for name in self.weights]
+        asked = AskedJudge(judge, lambda count: self.log.fail("judge", count)) if judge is not None else None
+        self._functions = [RewardFunction(name, registry.get(own.get(name, name)), asked) for name in self.weights]
 
     def score(self, rollouts: Sequence[Rollout], step: int = 0) -> list[Score]:
         """The scores of completions of any prompts, in order; rewards see `step` as trainer_state.global_step."""

@@ -8,9 +8,9 @@ from functools import lru_cache
 from typing import Any
 
 from rarl.grading import Mention, mentions
-from rarl.rewards.columns import Row, asks_for_reasoning, rowwise
-from rarl.rewards.wording import content_words, padded, words
-from rarl.types import Fact
+from rarl.rewards.columns import Row, asks_for_reasoning, rows, rowwise
+from rarl.rewards.wording import addresses_judge, content_words, padded, words
+from rarl.types import Fact, Judge, JudgeQuery
 
 _STATED = (Mention.AFFIRMED, Mention.BOTH)
 
@@ -38,12 +38,58 @@ def _has_something_to_check(**row: Any) -> bool:
     return bool(_terms(row.get("rationale") or "", row.get("question") or ""))
 
 
-@rowwise(
-    applies=_has_something_to_check,
-    needs="a prompt that asks for reasoning, and an example with facts or a reference rationale",
+def grounding(
+    prompts: Sequence[Any], completions: Sequence[Any], judge: Judge | None = None, **columns: Any
+) -> list[float | None]:
+    """F1 of the reasoning's statements against the example's facts, else against its reference rationale.
+
+    A judge, where there is one, is asked about the examples that have neither; about reasoning that is empty or talks
+    to the judge it is not asked: that is 0.
+    """
+    values = _by_rules(prompts, completions, **columns)
+    if judge is None:
+        return values
+    queries: dict[int, JudgeQuery] = {}
+    for i, row in enumerate(rows(prompts, completions, columns)):
+        if asks_for_reasoning(**row.columns) and not _has_something_to_check(**row.columns):
+            reasoning = row.parsed.reasoning
+            if reasoning and not addresses_judge(reasoning):
+                queries[i] = _query(row, reasoning)
+            else:
+                values[i] = 0.0
+    if queries:
+        for i, verdict in zip(queries, judge(list(queries.values())), strict=True):
+            values[i] = verdict.value
+    return values
+
+
+def _applies(judge: Judge | None = None, **row: Any) -> bool:
+    return _has_something_to_check(**row) or (judge is not None and asks_for_reasoning(**row))
+
+
+grounding.applies = _applies  # type: ignore[attr-defined]
+grounding.needs = (  # type: ignore[attr-defined]
+    "a prompt that asks for reasoning, and an example with facts or a reference rationale, or a judge (judge.kind)"
 )
-def grounding(row: Row) -> float:
-    """F1 of the reasoning's statements against the example's facts, else against its reference rationale."""
+
+
+def _query(row: Row, reasoning: str) -> JudgeQuery:
+    return JudgeQuery(
+        axis="explanation",
+        id=str(row.columns.get("id", "")),
+        question=row.question,
+        reasoning=reasoning,
+        answer=row.parsed.answer,
+        gold=row.gold,
+        options=row.options,
+        modality=row.columns.get("modality"),
+        rationale=row.rationale,
+        facts=row.facts,
+    )
+
+
+@rowwise(applies=_has_something_to_check)
+def _by_rules(row: Row) -> float:
     reasoning = row.parsed.reasoning
     if not reasoning:
         return 0.0

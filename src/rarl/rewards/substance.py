@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from rarl.rewards.columns import Row, asks_for_reasoning, rowwise
-from rarl.rewards.wording import content_words, padded, sentences, wording, words
+from rarl.rewards.wording import addresses_judge, content_words, padded, sentences, wording, words
 
 ENOUGH_CONTENT = 3  # distinct content words from which on nothing more is earned
 ENOUGH_OWN = 2  # of these, such as neither the prompt nor the answer holds
@@ -30,7 +30,7 @@ def substance_of(row: Row) -> float:
     scores.
     """
     reasoning = row.parsed.reasoning
-    if not reasoning or wording().judge_phrases.search(padded(words(reasoning))):
+    if not reasoning or addresses_judge(reasoning):
         return 0.0
     answer = set(content_words(row.parsed.answer or ""))
     prompt = padded(words(row.prompt or row.question)) + padded(words(" ".join(row.options)))

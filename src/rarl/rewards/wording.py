@@ -56,6 +56,11 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
 
 
+def addresses_judge(text: str) -> bool:
+    """Whether a text talks to whoever scores it ("10/10", "full marks")."""
+    return wording().judge_phrases.search(padded(words(text))) is not None
+
+
 def padded(tokens: Iterable[str]) -> str:
     """Words as one string in which `" a b "` is found only at whole words."""
     return f" {' '.join(tokens)} "
