@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from rarl.environment import VERSION
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -35,6 +37,10 @@ def test_every_dependency_is_pinned():
         assert plain(re.split(r"[<>=]", requirement)[0]) in development
 
 
+def test_the_citation_is_of_this_version():
+    assert re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)[1] == VERSION
+
+
 def test_a_wheel_holds_every_file(tmp_path):
     pytest.importorskip("setuptools")
     copy = tmp_path / "source"
@@ -44,6 +50,7 @@ def test_a_wheel_holds_every_file(tmp_path):
     build = ["-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(copy)]
     subprocess.run([sys.executable, *build], check=True, capture_output=True)
     [wheel] = tmp_path.glob("*.whl")
+    assert wheel.name == f"rarl-{VERSION}-py3-none-any.whl"
     packed = set(zipfile.ZipFile(wheel).namelist())
     written = {
         path.relative_to(copy / "src").as_posix() for path in (copy / "src" / "rarl").rglob("*") if path.is_file()

@@ -53,9 +53,9 @@ def main() -> None:
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from importlib.metadata import version
+        from rarl.environment import VERSION
 
-        print(f"rarl {version('rarl')}")
+        print(f"rarl {VERSION}")
         raise typer.Exit
 
 

@@ -12,8 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+VERSION = "0.1.0"  # said here alone, so that it is known of a checkout that is not installed too
 _PACKAGES = (
-    "rarl",
     "torch",
     "transformers",
     "tokenizers",
@@ -34,7 +34,7 @@ def describe_environment() -> dict[str, Any]:
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": [_without_folders(argument) for argument in sys.argv],
         "python": platform.python_version(),
-        "packages": {name: found for name in _PACKAGES if (found := _version(name))},
+        "packages": {"rarl": VERSION} | {name: found for name in _PACKAGES if (found := _version(name))},
         "platform": platform.platform(),
         "cpu": _cpu_name(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

@@ -191,7 +191,7 @@ def test_the_disjoint_split_is_the_same_for_every_run(tmp_path: Path) -> None:
 
 def published(train: int = 6, test: int = 4) -> Any:
     """A `DatasetDict` with the hub's columns; three images, of which each split sees all."""
-    import datasets
+    datasets = pytest.importorskip("datasets")
 
     def image(number: int) -> dict[str, Any]:
         buffer = io.BytesIO()
@@ -212,6 +212,7 @@ def published(train: int = 6, test: int = 4) -> Any:
 
 @pytest.fixture
 def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
 
 
@@ -243,6 +244,7 @@ def test_the_hub_version_saved_to_disk(tmp_path: Path) -> None:
 
 
 def test_without_a_root_the_hub_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("datasets")
     asked = []
     monkeypatch.setattr("datasets.load_dataset", lambda name: asked.append(name) or published())
     assert_hub_splits("")
@@ -250,6 +252,7 @@ def test_without_a_root_the_hub_is_asked(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_without_network_the_error_says_what_to_put_where(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("datasets")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path)

@@ -22,6 +22,7 @@ from rarl.data.loading import Problem, refuse
 from rarl.data.splits import disjoint
 from rarl.draws import Draws
 from rarl.errors import DataError
+from rarl.extras import needed_for
 from rarl.grading import derive_kind
 from rarl.registry import nearest
 from rarl.types import Example
@@ -195,7 +196,8 @@ def _names(values: Mapping[str, Any], key: str) -> Iterator[str]:
 
 
 def _from_hub() -> Any:
-    import datasets
+    with needed_for(f"fetching {HUB}"):
+        import datasets
 
     try:
         return datasets.load_dataset(HUB)
@@ -205,13 +207,13 @@ def _from_hub() -> Any:
 
 
 def _from_copy(folder: Path) -> Any:
-    import datasets
+    saved = (folder / "dataset_dict.json").is_file()
+    if not saved and not any(folder.rglob("*.parquet")):
+        raise DataError(f"data.root: {folder} holds no copy of VQA-RAD; put there {LAYOUT}")
+    with needed_for(f"data.root: reading {folder}, a copy of the hub's version,"):
+        import datasets
 
-    if (folder / "dataset_dict.json").is_file():
-        return datasets.load_from_disk(str(folder))
-    if any(folder.rglob("*.parquet")):
-        return datasets.load_dataset(str(folder))
-    raise DataError(f"data.root: {folder} holds no copy of VQA-RAD; put there {LAYOUT}")
+    return datasets.load_from_disk(str(folder)) if saved else datasets.load_dataset(str(folder))
 
 
 def _hub_rows(published: Any, source: str) -> list[_Row]:

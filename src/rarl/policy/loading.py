@@ -10,6 +10,7 @@ import torch
 
 from rarl.config import Lora, Model
 from rarl.errors import ModelError
+from rarl.extras import needed_for
 
 TINY = "tiny"  # the embedded checkpoint's name
 SUPPORTED = ("qwen2_vl", "qwen2_5_vl")
@@ -95,7 +96,8 @@ def _not_loaded(base: str, error: Exception) -> ModelError:
 
 def _merged(model: Any, adapter: str, base: str) -> Any:
     """The base with a PEFT adapter added to its weights: what follows starts from, and is compared with, both."""
-    from peft import PeftModel
+    with needed_for("model.adapter"):
+        from peft import PeftModel
 
     if not (Path(adapter) / "adapter_config.json").is_file():
         raise ModelError(f"{adapter} is no adapter: it has no adapter_config.json; give a folder in PEFT's format")

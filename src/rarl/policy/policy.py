@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from rarl.algo.batch import GroupBatch
 from rarl.config import Lora, Model
 from rarl.draws import Draws
+from rarl.extras import needed_for
 from rarl.policy.attention import Layout, PackedGroups, install
 from rarl.policy.loading import load_base, lora_target, require_supported, resolve_base
 from rarl.policy.logprobs import TokenLogprobs, masked_logits, token_logprobs
@@ -124,7 +125,8 @@ class Policy:
 
 
 def _with_adapter(base: Any, lora: Lora, draws: Draws) -> Any:
-    from peft import LoraConfig, get_peft_model
+    with needed_for("a LoRA adapter"):
+        from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
         r=lora.r, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=lora_target(base, lora), task_type="CAUSAL_LM"

@@ -11,8 +11,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rarl.extras import needed_for
 from rarl.types import Estimate
 
+PURPOSE = "report.html (`rarl report` writes it at any time after the run)"
 INK, MUTED, RULE = "#000001", "#000002", "#000003"
 SERIES = tuple(f"#00001{number}" for number in range(1, 7))
 _VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule"} | {
@@ -47,9 +49,10 @@ Line = Sequence[tuple[float, float]]  # (step, value)
 
 def curves(lines: Mapping[str, Line], *, percent: bool = False, smooth: bool = True) -> str:
     """One panel of learning curves over the steps: thin what was measured, thick its running mean."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter
+    with needed_for(PURPOSE):
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import PercentFormatter
 
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(4.2, 2.5))
@@ -75,8 +78,9 @@ def curves(lines: Mapping[str, Line], *, percent: bool = False, smooth: bool = T
 
 def dots(rows: Sequence[tuple[str, Mapping[str, Estimate]]], labels: Sequence[str]) -> str:
     """A dot with its interval for each row and label ("before", "after"), on an axis of per cent."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
+    with needed_for(PURPOSE):
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
 
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(5.4, 0.75 + 0.36 * len(rows)), layout="constrained")
