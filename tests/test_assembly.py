@@ -1,5 +1,6 @@
 """Whole runs on the embedded model, short."""
 
+import importlib.util
 import json
 import logging
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 import rarl
 from rarl import assembly
 from rarl.config import RunConfig
-from rarl.errors import ConfigError, DataError, ModelError, RarlError, RunFolderError
+from rarl.errors import ConfigError, DataError, MissingExtraError, ModelError, RarlError, RunFolderError
 from rarl.runlog import RunFolder, read_rows
 
 SHORT = [
@@ -143,10 +144,18 @@ def test_predict_answers_about_a_picture(tmp_path: Path) -> None:
 
 
 def test_trackers_get_the_numbers(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
     settings = config("eval.enabled=false", "train.steps=1", 'tracking.trackers=["tensorboard"]')
     rarl.train(settings, out=tmp_path / "run")
-    assert list((tmp_path / "run").rglob("events.out.tfevents*"))
+    events = (tmp_path / "run").rglob("events.out.tfevents*")
+    assert b"reward/mean" in b"".join(file.read_bytes() for file in events)
+
+
+def test_a_tracker_that_is_not_installed_stops_the_run_before_it_begins(tmp_path: Path) -> None:
+    if importlib.util.find_spec("wandb"):
+        pytest.skip("wandb is installed")
+    with pytest.raises(MissingExtraError, match="pip install wandb"):
+        rarl.train(config('tracking.trackers=["wandb"]'), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(

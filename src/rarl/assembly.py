@@ -29,7 +29,7 @@ from rarl.training.learner import Learner
 from rarl.training.loop import Evaluate, Step, train_steps
 from rarl.training.metrics import Values
 from rarl.training.supervised import Supervised, check_targets
-from rarl.training.tracking import tracking
+from rarl.training.tracking import require_trackers, tracking
 from rarl.types import Engine, Example, Judge, QuestionKind, Sampling, Shape
 
 logger = logging.getLogger("rarl")
@@ -142,6 +142,7 @@ class _Session:
 
     @classmethod
     def open(cls, config: RunConfig) -> _Session:
+        require_trackers(config.tracking.trackers)
         pool, make_engine = load_pool(config.prompt.pool), engines.get(config.rollout.engine)
         reward = config.reward
         scorer = Scorer(reward.weights, reward.gates, reward.extra, _judge(config.judge.kind))

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from rarl.config import RunConfig
-from rarl.errors import MissingExtraError
 from rarl.extras import needed_for
 from rarl.runlog import RunFolder
 from rarl.training.loop import Track
 from rarl.training.metrics import Values
+
+
+def require_trackers(names: Sequence[str]) -> None:
+    """MissingExtraError unless every tracker's package is there: accelerate itself would go on without it."""
+    for name in names:
+        with needed_for(f"tracking.trackers = [{name!r}]"):
+            importlib.import_module("accelerate")
+            importlib.import_module(name)
 
 
 @contextmanager
@@ -19,17 +27,10 @@ def tracking(config: RunConfig, folder: RunFolder) -> Iterator[Track]:
     if not config.tracking.trackers:
         yield lambda step, values: None
         return
-    with needed_for("tracking.trackers"):
-        from accelerate import Accelerator
+    from accelerate import Accelerator
 
-    try:
-        accelerator = Accelerator(cpu=True, log_with=list(config.tracking.trackers), project_dir=str(folder.path))
-        accelerator.init_trackers(config.run.name, config={"config": config.digest(), "seed": config.run.seed})
-    except (ImportError, ValueError) as error:
-        names = " ".join(config.tracking.trackers)
-        raise MissingExtraError(
-            f"tracking.trackers: {error}; install it with `pip install {names}`, or leave it out: metrics.jsonl has all"
-        ) from None
+    accelerator = Accelerator(cpu=True, log_with=list(config.tracking.trackers), project_dir=str(folder.path))
+    accelerator.init_trackers(config.run.name or "rarl", config={"config": config.digest(), "seed": config.run.seed})
 
     def track(step: int, values: Values) -> None:
         accelerator.log({name: value for name, value in values.items() if value is not None}, step=step)
