@@ -18,8 +18,8 @@ from rarl.draws import Draws
 
 STAGES = (
     Stage("look", gold, steps=1200, lr=1.5e-3, sees=True, speaks=False),
-    Stage("tell", gold, steps=1000, lr=1.5e-3, sees=True, speaks=True),
-    Stage("err", faulty, steps=80, lr=5e-4, sees=False, speaks=True),
+    Stage("tell", gold, steps=800, lr=1.5e-3, sees=True, speaks=True),
+    Stage("err", faulty, steps=200, lr=4e-4, sees=False, speaks=True),
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -35,7 +35,7 @@ class Faults:
 
     target_share: float
     habit: Mapping[str, Mapping[str, Any]]
-    misreading: Mapping[str, Mapping[str, Any]]
+    misreading: Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 @cache
@@ -53,9 +53,9 @@ def faulty(draws: Draws) -> Lesson:
     item = draw_item(stream, task, choices, list(words().modalities))
     told = _habitual(stream, item.scene, faults)
     read = task
-    misreading = faults.misreading[task]
-    if is_target and stream.random() < misreading["rate"]:
-        read = misreading["as"][choices.index(item.wording)]
+    if is_target:
+        misreading = faults.misreading[task][choices.index(item.wording)]
+        read = misreading["as"] if stream.random() < misreading["rate"] else task
     return Lesson(item, _instruction(stream), told, _told_answer(item, told, read))
 
 
