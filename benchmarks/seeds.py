@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -26,10 +27,11 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "quickstart.toml")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("runs/seeds"))
-    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "results.md")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "results.md", help="where the table goes")
     arguments = parser.parse_args()
     runs = {seed: _run(arguments.config, seed, arguments.out / f"seed-{seed}") for seed in arguments.seeds}
-    command = " ".join(["python benchmarks/seeds.py --seeds", *map(str, arguments.seeds)])
+    threads = [f"OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']}"] if "OMP_NUM_THREADS" in os.environ else []
+    command = " ".join([*threads, "python benchmarks/seeds.py --seeds", *map(str, arguments.seeds)])
     write_text(arguments.page, page(runs, command))
 
 
