@@ -54,18 +54,18 @@ def train_steps(
         with clock.phase("step"):
             values = step(number, examples, clock)
         learner.step = number + 1
-        if _due(learner.step, config.eval.every_steps, config.train.steps) and config.eval.enabled:
+        is_last = learner.step == config.train.steps  # what follows the last step is the run's own evaluation
+        if config.eval.enabled and not is_last and _due(learner.step, config.eval.every_steps):
             with clock.phase("evaluate"):
                 values |= evaluate(f"step-{learner.step:06d}")
         folder.append_metrics(StepMetrics(learner.step, values))
         folder.append_timings(learner.step, clock.seconds)
         track(learner.step, values)
-        if _due(learner.step, config.checkpoint.every_steps, config.train.steps):
+        if _due(learner.step, config.checkpoint.every_steps) or (is_last and config.checkpoint.every_steps):
             with folder.checkpoint(learner.step) as path:
                 learner.save(path, config.digest())
             folder.drop_checkpoints(config.checkpoint.keep)
 
 
-def _due(step: int, every: int, last: int) -> bool:
-    """The last step has its own evaluation and its own adapter."""
-    return every > 0 and step % every == 0 and step < last
+def _due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0
