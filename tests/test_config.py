@@ -137,3 +137,28 @@ def test_sections_cannot_be_changed_in_place():
     config = RunConfig()
     with pytest.raises(ValidationError):
         config.train.steps = 3
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path):
+    (tmp_path / "mine.toml").write_bytes(b"\xef\xbb\xbf[train]\nsteps = 5\n")
+    assert RunConfig.load(tmp_path / "mine.toml").train.steps == 5
+
+
+@pytest.mark.parametrize("text", ["a = " + "[" * 3000, "[train]\nsteps = " + "9" * 5000])
+def test_what_the_parser_cannot_hold_is_an_error(tmp_path, text):
+    with pytest.raises(ConfigError, match="is not a TOML file"):
+        RunConfig.load(written(tmp_path, text))
+
+
+def test_a_path_that_cannot_be_opened_is_an_error(tmp_path):
+    path = tmp_path / "loop.toml"
+    path.symlink_to(path)
+    for bad in (path, tmp_path / ("x" * 300), written(tmp_path, "") / "below.toml"):
+        with pytest.raises(ConfigError, match="is not a TOML file"):
+            RunConfig.load(bad)
+
+
+@pytest.mark.parametrize("key", ["split", "limit", "seed", "root"])
+def test_an_option_with_a_key_of_its_own_is_refused(key):
+    with pytest.raises(ConfigError, match=f"data.options cannot hold '{key}'"):
+        RunConfig().override([f"data.options.{key}=1"])

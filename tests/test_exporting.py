@@ -1,18 +1,24 @@
 """What a run leaves behind, loaded by transformers and PEFT alone."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForImageTextToText
 
 import small_model
 from rarl.config import Lora, Model, RunConfig
-from rarl.errors import ModelError, RunFolderError
-from rarl.exporting import export_merged, save_adapter
+from rarl.draws import Draws
+from rarl.engines import NativeEngine
+from rarl.errors import ModelError, RarlError, RunFolderError
+from rarl.exporting import export_merged, require_joinable, save_adapter
 from rarl.policy import Policy
 from rarl.policy.processor import Processor
+from rarl.types import Sampling
 
 PROMPT = small_model.prompt("Is there a lesion?", images=2, seed=1)
 
@@ -94,3 +100,93 @@ def test_what_is_no_adapter_is_refused_with_its_name(base: Path, tmp_path: Path)
     with pytest.raises(ModelError, match=r"is no adapter: it has no adapter_config\.json"):
         export_merged(str(base), str(tmp_path), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def adapter(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("adapters") / "sound"
+    save(trained(base, Lora(r=2), seed=1), base, folder)
+    return folder
+
+
+def damaged(adapter: Path, folder: Path, config: dict | list | None = None, weights: bytes | None = None) -> Path:
+    """A copy of the adapter with another configuration or other bytes as weights."""
+    shutil.copytree(adapter, folder)
+    if isinstance(config, dict):
+        config = json.loads((folder / "adapter_config.json").read_text()) | config
+    if config is not None:
+        (folder / "adapter_config.json").write_text(json.dumps(config))
+    if weights is not None:
+        (folder / "adapter_model.safetensors").write_bytes(weights)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("config", "weights"),
+    [
+        ([], None),
+        ({"peft_type": "NONE_SUCH"}, None),
+        ({"peft_type": "PROMPT_TUNING"}, None),
+        ({"r": 16}, None),
+        ({"r": "x"}, None),
+        ({"target_modules": ["nope"]}, None),
+        ({"use_dora": True}, None),  # PEFT would go on without the magnitudes that the file lacks
+        (None, b""),
+        (None, b"x" * 1000),
+    ],
+)
+def test_an_adapter_that_does_not_fit_is_one_line(base: Path, adapter: Path, tmp_path: Path, config, weights) -> None:
+    folder = damaged(adapter, tmp_path / "bad", config, weights)
+    with pytest.raises(ModelError, match="does not fit the base model") as caught:
+        Policy.load(Model(base=str(base), adapter=str(folder), device="cpu"))
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_of_other_names_are_not_taken_for_none(base: Path, adapter: Path, tmp_path: Path) -> None:
+    tensors = load_file(adapter / "adapter_model.safetensors")
+    folder = damaged(adapter, tmp_path / "bad")
+    save_file(
+        {name.replace(".layers.", ".blocks."): t for name, t in tensors.items()}, folder / "adapter_model.safetensors"
+    )
+    with pytest.raises(ModelError, match="Found missing adapter keys"):
+        Policy.load(Model(base=str(base), adapter=str(folder), device="cpu"))
+
+
+@pytest.mark.parametrize("config", [{"use_dora": True}, {"use_rslora": True}, {"peft_type": "LOHA"}, {"bias": "all"}])
+def test_what_cannot_be_saved_after_the_training_is_told_before_it(adapter: Path, tmp_path: Path, config) -> None:
+    require_joinable(str(adapter))
+    with pytest.raises(ModelError, match="is no plain LoRA"):
+        require_joinable(str(damaged(adapter, tmp_path / "other", config)))
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("model.safetensors", b""),
+        ("model.safetensors", b"x" * 1000),
+        ("config.json", b"[]"),
+        ("config.json", b'{"model_type": "qwen2_vl", "text_config": {"hidden_size": "x"}}'),
+        ("tokenizer.json", b"{}"),
+        ("preprocessor_config.json", b"[]"),
+    ],
+)
+def test_a_damaged_base_is_one_line(base: Path, tmp_path: Path, name: str, data: bytes) -> None:
+    folder = tmp_path / "base"
+    shutil.copytree(base, folder)
+    (folder / name).write_bytes(data)
+    with pytest.raises(ModelError, match=f"base model '{folder}'") as caught:
+        Policy.load(Model(base=str(folder), device="cpu"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("device", ["gpu", "meta", "xla"])
+def test_a_device_that_cannot_be_used_is_an_error(base: Path, device: str) -> None:
+    with pytest.raises(ModelError, match=r"model\.device"):
+        Policy.load(Model(base=str(base), device=device))
+
+
+def test_a_model_that_computes_no_numbers_is_told(base: Path) -> None:
+    policy = trained(base, Lora(r=2), seed=1)
+    policy.trainable()[0].data.fill_(float("nan"))
+    with pytest.raises(RarlError, match="no numbers any more"):
+        NativeEngine(policy).generate([PROMPT], 2, Sampling(max_new_tokens=2), Draws(0))

@@ -66,7 +66,7 @@ def test_a_file_is_imported_once(things, tmp_path):
 def test_a_file_that_fails_is_not_kept_half_imported(things, tmp_path):
     path = tmp_path / "broken.py"
     path.write_text("import no_such_package\ndef f(): return 1\n")
-    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+    with pytest.raises(RarlError, match=r"cannot be imported: ModuleNotFoundError.*no_such_package"):
         things.get(f"{path}:f")
     path.write_text("def f(): return 1\n")
     assert things.get(f"{path}:f")() == 1
@@ -75,7 +75,7 @@ def test_a_file_that_fails_is_not_kept_half_imported(things, tmp_path):
 def test_what_is_missing_inside_a_module_is_not_blamed_on_its_name(things, tmp_path, monkeypatch):
     (tmp_path / "needs_more.py").write_text("import no_such_package\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+    with pytest.raises(RarlError, match=r"cannot be imported: ModuleNotFoundError.*no_such_package"):
         things.get("needs_more:f")
 
 
@@ -110,3 +110,25 @@ def test_a_reserved_name_is_known_and_is_no_thing():
 def test_nearest():
     assert nearest("acuracy", ["accuracy", "format"]) == "; did you mean 'accuracy'?"
     assert nearest("zzz", ["accuracy"]) == "."
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def f(:\n", "SyntaxError"),
+        ("\nx = 1 / 0\n", r"ZeroDivisionError: division by zero \(mine.py, line 2\)"),
+        ("raise SystemExit(5)\n", "SystemExit: 5"),
+        ("f = 3\n", "must be a function, not a int"),
+    ],
+)
+def test_what_a_users_file_does_wrong_is_one_line(things, tmp_path, text, message):
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(RarlError, match=message) as caught:
+        things.get(f"{tmp_path / 'mine.py'}:f")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [":", ":f", "os:path"])
+def test_a_path_to_nothing_callable_is_an_error(things, name):
+    with pytest.raises(RarlError):
+        things.get(name)

@@ -4,7 +4,16 @@ import pytest
 
 from rarl.config import RunConfig
 from rarl.errors import RunFolderError
-from rarl.runlog import RunFolder, folder_aside, free_path, read_rows, write_json, write_text
+from rarl.runlog import (
+    RunFolder,
+    folder_aside,
+    free_path,
+    read_json,
+    read_rows,
+    require_free,
+    write_json,
+    write_text,
+)
 from rarl.types import Example, Family, Finish, Group, Prompt, Rollout, Score, Shape, StepMetrics, Template
 
 
@@ -41,7 +50,7 @@ def test_a_file_in_the_way_is_an_error_and_an_empty_folder_is_not(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(RunFolderError, match="exists already"):
         RunFolder.create(tmp_path / "file", RunConfig())
-    with pytest.raises(RunFolderError, match="cannot make"):
+    with pytest.raises(RunFolderError, match="cannot write"):
         RunFolder.create(tmp_path / "file" / "below", RunConfig())
     assert (tmp_path / "file").read_text() == "mine"
     (tmp_path / "empty").mkdir()
@@ -148,3 +157,26 @@ def test_the_first_free_number(tmp_path):
     assert free_path(tmp_path / "runs", "demo").name == "demo-1"
     (tmp_path / "runs" / "demo-1").mkdir(parents=True)
     assert free_path(tmp_path / "runs", "demo").name == "demo-2"
+
+
+def test_what_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(RunFolderError, match="cannot write"):
+        require_free("x" * 300)
+    with pytest.raises(RunFolderError, match="cannot write"):
+        write_text(tmp_path / "file" / "report.html", "")
+    with pytest.raises(RunFolderError, match="is a folder"):
+        write_text(tmp_path / "folder", "")
+    with pytest.raises(RunFolderError, match="cannot write"), folder_aside(tmp_path / "file" / "below"):
+        pass
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "\xff"])
+def test_a_damaged_json_file_is_named(tmp_path, text):
+    (tmp_path / "x.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(RunFolderError, match=r"x\.json is .*damaged"):
+        read_json(tmp_path / "x.json")
+    with pytest.raises(RunFolderError, match=r"none\.json is missing"):
+        read_json(tmp_path / "none.json")

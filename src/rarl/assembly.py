@@ -16,7 +16,7 @@ from rarl.draws import Draws
 from rarl.engines import NativeEngine
 from rarl.evaluation import Summary
 from rarl.evaluation import evaluate as evaluate_split
-from rarl.exporting import save_adapter
+from rarl.exporting import require_joinable, save_adapter
 from rarl.policy import Policy
 from rarl.prompting import Pool, ask, load_pool, parse
 from rarl.registry import engines, judges
@@ -153,6 +153,8 @@ class _Session:
             _warn_of_unused(scorer, examples, _shapes(config, pool))
         splits = config.eval.splits if config.eval.enabled else ()
         evaluations = tuple(_load(config, split, config.eval.limit) for split in splits)
+        if config.model.adapter:
+            require_joinable(config.model.adapter)
         policy = Policy.load(config.model, config.lora, Draws(config.run.seed))
         return cls(config, examples, evaluations, pool, scorer, policy, make_engine(policy))
 

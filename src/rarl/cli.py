@@ -47,7 +47,7 @@ def main() -> None:
     try:
         app()
     except RarlError as error:
-        print(f"rarl: error: {error}", file=sys.stderr)
+        print(f"rarl: error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(error.exit_code)
 
 

@@ -153,10 +153,10 @@ class RunConfig(Section):
         """A TOML file, then `section.key=value` overrides. Errors: ConfigError."""
         path = Path(path)
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             raise ConfigError(f"{path} does not exist; the shipped recipes are in configs/") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ConfigError(f"{path} is not a TOML file: {error}") from None
         config = _validated(cls, values, str(path)).override(overrides)
         if config.run.name:
@@ -194,13 +194,16 @@ class RunConfig(Section):
             raise ValueError(f"reward.weights.{negative[0]} must be at least 0")
         if not any(weights.values()) and not self.reward.extra:
             raise ValueError("reward.weights has no positive weight: there is nothing to learn from")
+        taken = {"split", "root", "limit", "on_error", "seed", "name"} & set(self.data.options)
+        if taken:
+            raise ValueError(f"data.options cannot hold {min(taken)!r}, which has a key of its own (docs/data.md)")
         return self
 
 
 def _parse_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -15,7 +15,7 @@ from rarl.errors import ModelError
 from rarl.policy import Policy
 from rarl.policy.loading import load_base, require_supported, resolve_base
 from rarl.policy.processor import Processor
-from rarl.runlog import folder_aside, require_free, write_json, write_text
+from rarl.runlog import folder_aside, read_json, require_free, write_json, write_text
 
 ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 
@@ -67,6 +67,13 @@ def _join(first: Path, folder: Path) -> None:
     # The scales are in B already: alpha = rank everywhere. Targets by their full names, as the two may differ.
     config = configs[1] | {"target_modules": sorted(ranks), "rank_pattern": ranks, "alpha_pattern": ranks}
     write_json(folder / ADAPTER_CONFIG, config)
+
+
+def require_joinable(adapter: str) -> None:
+    """ModelError unless what is trained on top of this adapter can be saved with it; told before the training."""
+    path = Path(adapter)
+    if (path / ADAPTER_CONFIG).is_file():
+        _scale(read_json(path / ADAPTER_CONFIG), path)
 
 
 def _scale(config: Mapping[str, Any], path: Path) -> float:

@@ -10,6 +10,7 @@ import difflib
 import importlib
 import importlib.util
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -80,6 +81,8 @@ class Registry(Generic[T]):
             found: T = getattr(module, attribute)
         except AttributeError:
             raise RarlError(f"{self.kind} {path!r}: {module_name} has no {attribute!r}") from None
+        if not callable(found):
+            raise RarlError(f"{self.kind} {path!r} must be a function, not a {type(found).__name__}")
         return found
 
 
@@ -88,8 +91,10 @@ def _import_module(name: str, kind: str) -> Any:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not name.startswith(error.name):
-            raise  # the module is there, something that it imports is not
+            raise _not_imported(name, error) from error  # the module is there, something that it imports is not
         raise RarlError(f"{kind}: no module named {name!r}; is it installed, or on PYTHONPATH?") from None
+    except Exception as error:
+        raise _not_imported(name, error) from error
 
 
 def _import_file(path: Path) -> Any:
@@ -105,10 +110,23 @@ def _import_file(path: Path) -> Any:
         sys.modules[name] = module
         try:
             spec.loader.exec_module(module)
-        except BaseException:
+        except BaseException as error:
             del sys.modules[name]
+            if isinstance(error, (Exception, SystemExit)):
+                raise _not_imported(str(path), error) from error
             raise
     return sys.modules[name]
+
+
+def _not_imported(name: str, error: BaseException) -> RarlError:
+    return RarlError(f"{name} cannot be imported: {told(error)}")
+
+
+def told(error: BaseException) -> str:
+    """What somebody else's code raised, and where, on one line."""
+    last = traceback.extract_tb(error.__traceback__)[-1:]
+    where = f" ({Path(last[0].filename).name}, line {last[0].lineno})" if last else ""
+    return " ".join(f"{type(error).__name__}: {error}{where}".split())
 
 
 datasets: Registry[Callable[..., Any]] = Registry(

@@ -41,9 +41,9 @@ class RunFolder:
         """A new folder with its config and environment; RunFolderError if something is there already."""
         path = require_free(path)
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            (path / "checkpoints").mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunFolderError(f"cannot make the run folder {path}: {error.strerror}; choose another --out") from None
+            raise _not_written(path, error) from None
         folder = cls(path)
         write_text(path / "config.toml", config.to_toml())
         write_json(path / "environment.json", describe_environment())
@@ -132,9 +132,24 @@ def free_path(parent: str | Path, name: str) -> Path:
 def require_free(path: str | Path) -> Path:
     """The path of a folder that may be written: RunFolderError if something is there already."""
     path = Path(path)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    try:
+        taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
+    except OSError as error:
+        raise _not_written(path, error) from None
+    if taken:
         raise RunFolderError(f"{path} exists already and is not overwritten; choose another --out, or remove it")
     return path
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file that a run wrote; RunFolderError if there is none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path} is missing or damaged: {error}") from None
+    if not isinstance(value, dict):
+        raise RunFolderError(f"{path} is damaged: it holds no object")
+    return value
 
 
 def write_text(path: Path, text: str) -> None:
@@ -161,13 +176,20 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
                 raise RunFolderError(f"{path}, line {number}, is not JSON; the file was damaged") from None
 
 
+def _not_written(path: Path, error: OSError) -> RunFolderError:
+    return RunFolderError(f"cannot write {path}: {error.strerror}; choose another --out")
+
+
 @contextmanager
 def folder_aside(path: Path) -> Iterator[Path]:
     """A folder beside `path` to write into; it takes the place of `path` when the block ends without an error."""
     aside, old = (path.with_name(f".{path.name}.{suffix}") for suffix in ("part", "old"))
     for left_over in (aside, old):
         shutil.rmtree(left_over, ignore_errors=True)
-    aside.mkdir(parents=True)
+    try:
+        aside.mkdir(parents=True)
+    except OSError as error:
+        raise _not_written(path, error) from None
     try:
         yield aside
     except BaseException:
@@ -185,7 +207,12 @@ def folder_aside(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _written_aside(path: Path) -> Iterator[Any]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise RunFolderError(f"{path} is a folder; give a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _not_written(path, error) from None
     aside = path.with_name(f".{path.name}.part")
     with aside.open("w", encoding="utf-8", newline="\n") as file:
         yield file

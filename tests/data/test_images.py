@@ -1,5 +1,6 @@
 import io
 import random
+import struct
 import zlib
 from pathlib import Path
 
@@ -209,3 +210,27 @@ def test_sources_are_equal_by_what_they_hold() -> None:
     assert hash(FileImage(Path("a.png"))) == hash(FileImage(Path("a.png")))
     assert FileImage(Path("x/scan.png")).name == "scan.png"
     assert isinstance(FileImage(Path("a")), images.Checkable)
+
+
+def test_a_sound_wrapping_of_broken_pixels_is_found_at_the_check() -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 100, 100, 8, 2, 0, 0, 0)
+    for pixels in (b"garbage", b"", zlib.compress(b"\0" * 1000)):
+        data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+        with pytest.raises(DataError, match=r"scan\.png cannot be read"):
+            BytesImage(data, "scan.png").check()
+
+
+@pytest.mark.parametrize("operation", ["check", "read"])
+def test_a_strip_that_no_model_takes_is_refused(operation: str) -> None:
+    for size, refused in (((1, 201), True), ((402, 1), True), ((1, 200), False)):
+        file = io.BytesIO()
+        Image.new("RGB", size).save(file, "PNG")
+        image = BytesImage(file.getvalue(), "strip.png")
+        if refused:
+            with pytest.raises(DataError, match=r"strip\.png: .* at most 200 : 1"):
+                getattr(image, operation)()
+        else:
+            getattr(image, operation)()

@@ -157,3 +157,28 @@ def test_a_file_can_bring_a_data_set(tmp_path: Path) -> None:
     )
     data = load_dataset(f"{tmp_path}/ward.py:load", split="fold-1", root="here")
     assert data[0].question == "fold-1 here?"
+
+
+@pytest.mark.parametrize("stage", ["call", "iteration", "nothing"])
+def test_a_loader_that_fails_is_one_line_that_names_it(register: Register, stage: str) -> None:
+    def call(split: str) -> None:
+        raise KeyError("two\nlines")
+
+    def iteration(split: str) -> Iterator[Example]:
+        yield example(0)
+        raise ValueError("late")
+
+    register({"call": call, "iteration": iteration, "nothing": lambda split: None}[stage])
+    with pytest.raises(DataError, match=r"mine.*(KeyError|ValueError: late|NoneType)") as caught:
+        load_dataset("mine")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_example_that_cannot_be_used_is_skipped_and_listed(register: Register) -> None:
+    bad = Example("bad", "c", (Blank(),), "<|im_end|>", "yes")
+    register(lambda split: [example(0), bad, example(1)])
+    found = load_dataset("mine", on_error="skip")
+    assert [item.id for item in found] == ["q0", "q1"]
+    [(where, why)] = found.skipped
+    assert "'bad'" in where
+    assert "<|im_end|>" in why

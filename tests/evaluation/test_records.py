@@ -60,3 +60,13 @@ def test_a_setting_that_is_new_or_gone_is_a_difference(tmp_path: Path) -> None:
     for other in ({"a": 1, "b": 2}, {}):
         with pytest.raises(RunFolderError, match="choose another folder"):
             store.resume(tmp_path, other)
+
+
+def test_rows_and_settings_of_another_kind_are_damage(tmp_path: Path) -> None:
+    store.resume(tmp_path, {})
+    (tmp_path / "records.jsonl").write_text('{"id": "q1"}\n')
+    with pytest.raises(RunFolderError, match="a row is no record"):
+        store.resume(tmp_path, {})
+    (tmp_path / "settings.json").write_text("[]")
+    with pytest.raises(RunFolderError, match=r"settings\.json is damaged"):
+        store.resume(tmp_path, {})

@@ -262,3 +262,32 @@ def test_unused_names_rewards_that_can_never_apply(default, example):
     assert "facts or a reference rationale" in why
     assert [name for name, _ in default.unused([example], [Shape.DIRECT])] == ["grounding", "consistency", "substance"]
     assert Scorer({"grounding": 0.0, "accuracy": 1.0}).unused([bare], [Shape.THINK]) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import torch\ndef f(completions): return torch.tensor(1.0)",
+        "def f(completions): return [10**400] * len(completions)",
+    ],
+)
+def test_a_result_beyond_numbers_is_an_error(tmp_path, rollout, body):
+    (tmp_path / "mine.py").write_text(body)
+    scorer = Scorer({}, extra=[f"{tmp_path / 'mine.py'}:f"])
+    with pytest.raises(RewardError, match="'f'"):
+        scorer.score([rollout("a"), rollout("b")])
+
+
+def test_arguments_by_position_only_are_an_error_at_once(tmp_path):
+    (tmp_path / "mine.py").write_text("def f(prompts, completions, /): return [1.0] * len(completions)")
+    with pytest.raises(RewardError, match="'prompts' by position only"):
+        Scorer({}, extra=[f"{tmp_path / 'mine.py'}:f"])
+
+
+def test_what_one_reward_does_to_its_lists_no_other_sees(tmp_path, rollout):
+    (tmp_path / "mine.py").write_text(
+        "def f(completions, answer):\n    n = len(completions)\n"
+        "    completions.clear()\n    answer.clear()\n    return [1.0] * n\n"
+    )
+    scorer = Scorer({"format": 1.0}, extra=[f"{tmp_path / 'mine.py'}:f"])
+    assert [score.parts["f"] for score in scorer.score([rollout("a"), rollout("b")])] == [1.0, 1.0]

@@ -18,6 +18,7 @@ from rarl.errors import DataError
 
 # Only formats that Pillow decodes by itself: no EPS, which would start Ghostscript on a stranger's file.
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
+MAX_ASPECT = 200  # longer side : shorter; the models' image processor takes no more
 MAX_PIXELS = 80_000_000  # 240 MB as RGB; what claims more is taken for a decompression bomb
 
 # What Pillow's decoders raise on damaged files.
@@ -129,10 +130,10 @@ def _read(source: Path | io.BytesIO, name: str) -> Image.Image:
 def _check(source: Path | io.BytesIO, name: str) -> None:
     with _opened(source, name) as image:
         if image.format == "PNG":
-            image.verify()  # every chunk's checksum, nothing inflated
-        else:
-            image.draft("RGB", (1, 1))  # JPEG: the whole stream is decoded, at an eighth of the size
-            image.load()
+            image.verify()  # every chunk's checksum, which decoding passes over; the image is used up by it
+    with _opened(source, name) as image:
+        image.draft("RGB", (1, 1))  # JPEG: the whole stream is decoded, at an eighth of the size
+        image.load()
 
 
 @contextmanager
@@ -144,6 +145,8 @@ def _opened(source: Path | io.BytesIO, name: str) -> Iterator[Image.Image]:
             with Image.open(source, formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise DataError(f"{name}: {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read")
+                if max(image.size) > MAX_ASPECT * min(image.size):
+                    raise DataError(f"{name}: {image.width} x {image.height} pixels; at most {MAX_ASPECT} : 1 is read")
                 yield image
     except FileNotFoundError:
         raise DataError(f"{name} does not exist") from None

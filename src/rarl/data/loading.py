@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NoReturn, overload
 
+from rarl.data.checking import trouble
 from rarl.data.images import Checkable
-from rarl.errors import DataError
+from rarl.errors import DataError, RarlError
 from rarl.progress import progress
-from rarl.registry import datasets, nearest
+from rarl.registry import datasets, nearest, told
 from rarl.types import Example
 
 
@@ -68,13 +70,25 @@ def load_dataset(
     problem = refuse if on_error == "raise" else lambda where, why: skipped.append((where, why))
     loader = datasets.get(name)
     known = {"root": root, "limit": limit, "seed": seed, "problem": problem}
-    found = loader(split, **_accepted(loader, name, known, options))
-    sound = _sound(found, f"{name} {split}", problem)
-    total = limit or (len(found) if isinstance(found, Sequence) else None)
-    examples = tuple(progress(islice(sound, limit), "checking images", total=total))
+    accepted = _accepted(loader, name, known, options)
+    with _failures_told(name, split):
+        found = loader(split, **accepted)
+        sound = _sound(found, f"{name} {split}", problem)
+        total = limit or (len(found) if isinstance(found, Sequence) else None)
+        examples = tuple(progress(islice(sound, limit), "checking images", total=total))
     if not examples:
         raise DataError(f"data set {name!r}, split {split!r}, has no example to use{_first(skipped)}")
     return Dataset(name, split, examples, tuple(skipped))
+
+
+@contextmanager
+def _failures_told(name: str, split: str) -> Iterator[None]:
+    try:
+        yield
+    except RarlError:
+        raise
+    except Exception as error:  # a loader is often the user's own, and may raise anything
+        raise DataError(f"data set {name!r}, split {split!r}, cannot be loaded: {told(error)}") from error
 
 
 def _accepted(
@@ -91,12 +105,16 @@ def _accepted(
 
 
 def _sound(found: Iterable[Any], where: str, problem: Problem) -> Iterator[Example]:
+    if not isinstance(found, Iterable):
+        raise DataError(f"{where}: the loader must yield Examples, not return a {type(found).__name__}")
     ids: set[str] = set()
     verdicts: dict[Checkable, str | None] = {}
     for number, example in enumerate(found):
         if not isinstance(example, Example):
             raise DataError(f"{where}, item {number}: the loader must yield Examples, not {type(example).__name__}")
-        why = _trouble(example, ids, verdicts)
+        why = trouble(example) or _image_trouble(example, verdicts)
+        if why is None and example.id in ids:
+            why = "this id appears twice"
         if why is None:
             ids.add(example.id)
             yield example
@@ -104,19 +122,17 @@ def _sound(found: Iterable[Any], where: str, problem: Problem) -> Iterator[Examp
             problem(f"{where}, row {example.id!r}", why)
 
 
-def _trouble(example: Example, ids: set[str], verdicts: dict[Checkable, str | None]) -> str | None:
-    if example.id in ids:
-        return "this id appears twice"
+def _image_trouble(example: Example, verdicts: dict[Checkable, str | None]) -> str | None:
     for image in example.images:
         if isinstance(image, Checkable):
             if image not in verdicts:
-                verdicts[image] = _image_trouble(image)
+                verdicts[image] = _refusal(image)
             if verdicts[image] is not None:
                 return verdicts[image]
     return None
 
 
-def _image_trouble(image: Checkable) -> str | None:
+def _refusal(image: Checkable) -> str | None:
     try:
         image.check()
     except DataError as error:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rarl.draws import Draws
 from rarl.engines.sampling import draw, uniforms
+from rarl.errors import RarlError
 from rarl.policy import Policy
 from rarl.policy.decoding import Decoding, Prefill
 from rarl.policy.prompts import EncodedPrompt
@@ -63,6 +64,8 @@ class NativeEngine:
         """Tokens and log-probs [B, C] on the CPU; what follows a completion's end token means nothing."""
         policy = self.policy
         hidden_NH, prefill = self._prefill(prompts)
+        if not bool(hidden_NH.isfinite().all()):
+            raise RarlError("the model computes no numbers any more (NaN or inf): lower train.lr, or use float32")
         layout = Decoding(prefill, n, sampling.max_new_tokens)
         slots = _Slots.start([prompt.next_position for prompt in prompts], n, policy.device)
         out = _Drawn(uniform_BC.to(policy.device))

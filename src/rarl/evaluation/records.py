@@ -11,7 +11,7 @@ from typing import Any
 
 from rarl.errors import RunFolderError
 from rarl.prompting import parse
-from rarl.runlog import read_rows, write_json
+from rarl.runlog import read_json, read_rows, write_json
 from rarl.types import EvalRecord, Finish, Grade, QuestionKind, Shape
 
 RECORDS, SETTINGS = "records.jsonl", "settings.json"
@@ -22,7 +22,10 @@ def read_records(folder: str | Path) -> list[EvalRecord]:
     path = Path(folder) / RECORDS
     if not path.is_file():
         raise RunFolderError(f"{folder} holds no {RECORDS}; give the folder of an evaluation")
-    return [_record(row) for row in read_rows(path)]
+    try:
+        return [_record(row) for row in read_rows(path)]
+    except (KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(f"{path} was damaged: a row is no record ({type(error).__name__}: {error})") from None
 
 
 def resume(folder: Path, settings: Mapping[str, Any]) -> list[EvalRecord]:
@@ -37,7 +40,7 @@ def resume(folder: Path, settings: Mapping[str, Any]) -> list[EvalRecord]:
             raise RunFolderError(f"{folder} exists and is no evaluation; choose another folder, or remove it")
         write_json(folder / SETTINGS, known)
         return []
-    _compare(json.loads((folder / SETTINGS).read_text(encoding="utf-8")), known, folder)
+    _compare(read_json(folder / SETTINGS), known, folder)
     path = folder / RECORDS
     if not path.is_file():
         return []

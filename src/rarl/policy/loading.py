@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from rarl.extras import needed_for
 
 TINY = "tiny"  # the embedded checkpoint's name
 SUPPORTED = ("qwen2_vl", "qwen2_5_vl")
+DTYPES = ("float32", "bfloat16", "float16")
 
 
 def resolve_base(base: str) -> str:
@@ -40,10 +44,17 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise ModelError(f"model.device {name!r} is no device; use auto, cpu, cuda or cuda:0") from None
+    if device.type == "meta":
+        raise ModelError("model.device is meta, which holds no numbers; use auto, cpu, cuda or cuda:0")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ModelError(
             "model.device is cuda, but torch sees no CUDA device; set model.device=cpu or install a CUDA build"
         )
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(f"model.device {name!r} cannot be used: {reason} Use auto, cpu, cuda or cuda:0") from None
     return device
 
 
@@ -51,6 +62,8 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     """The named dtype, or with "auto" bfloat16 on CUDA and float32 elsewhere."""
     if name == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
+    if name not in DTYPES:
+        raise ModelError(f"model.dtype {name!r} is none of auto, {', '.join(DTYPES)}")
     dtype: torch.dtype = getattr(torch, name)
     return dtype
 
@@ -59,10 +72,8 @@ def require_supported(base: str) -> None:
     """ModelError unless the base is there and of a kind that can be trained; reads its config.json alone."""
     from transformers import AutoConfig
 
-    try:
+    with _told_if_unfit(base):
         kind = AutoConfig.from_pretrained(resolve_base(base)).model_type
-    except (OSError, ValueError) as error:
-        raise _not_loaded(base, error) from None
     if kind not in SUPPORTED:
         raise ModelError(f"base model {base!r} is a {kind}; supported are {', '.join(SUPPORTED)}")
 
@@ -75,10 +86,8 @@ def load_base(config: Model) -> Any:
     base, device = resolve_base(config.base), pick_device(config.device)
     if config.base == TINY:
         transformers_logging.disable_progress_bar()  # it loads in a moment
-    try:
+    with _told_if_unfit(config.base):
         model: Any = AutoModelForImageTextToText.from_pretrained(base, dtype=pick_dtype(config.dtype, device))
-    except (OSError, ValueError) as error:
-        raise _not_loaded(config.base, error) from None
     if config.adapter:
         model = _merged(model, config.adapter, config.base)
     model.requires_grad_(False)
@@ -86,12 +95,24 @@ def load_base(config: Model) -> Any:
     return model.to(device)
 
 
-def _not_loaded(base: str, error: Exception) -> ModelError:
-    reason = str(error).strip().splitlines()[0]
-    return ModelError(
-        f"base model {base!r} could not be loaded: {reason} "
-        f"Get it with `hf download {base}` where there is a network, or give a local folder."
-    )
+@contextmanager
+def _told_if_unfit(base: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # files cut short, edited or of another model: transformers raises nearly anything
+        remedy = (
+            "The folder is incomplete or damaged; get the model anew, or give another folder."
+            if Path(base).expanduser().is_dir()
+            else f"Get it with `hf download {base}` where there is a network, or give a local folder."
+        )
+        raise ModelError(f"base model {base!r} could not be loaded: {first_line(error)} {remedy}") from error
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, on one line: its first, unless that only leads to the second."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
+    return text if text and not isinstance(error, LookupError) else f"{type(error).__name__}: {text}"
 
 
 def _merged(model: Any, adapter: str, base: str) -> Any:
@@ -101,11 +122,16 @@ def _merged(model: Any, adapter: str, base: str) -> Any:
 
     if not (Path(adapter) / "adapter_config.json").is_file():
         raise ModelError(f"{adapter} is no adapter: it has no adapter_config.json; give a folder in PEFT's format")
+    if not (Path(adapter) / "adapter_model.safetensors").is_file():
+        raise ModelError(f"{adapter} is no adapter: it has no adapter_model.safetensors")
     try:
-        return PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    except (RuntimeError, ValueError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"the adapter {adapter} does not fit the base model {base!r}: {reason}") from None
+        with warnings.catch_warnings():
+            # PEFT only warns of weights that it doesn't find, and goes on with zeros in their place.
+            warnings.filterwarnings("error", message="Found missing adapter keys")
+            return PeftModel.from_pretrained(model, adapter).merge_and_unload()
+    except Exception as error:  # PEFT raises nearly anything on files that are edited or of another kind
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise ModelError(f"the adapter {adapter} does not fit the base model {base!r}: {reason}") from error
 
 
 def lora_target(model: Any, lora: Lora) -> str:

@@ -51,12 +51,12 @@ class Processor:
         try:
             image_processor = Qwen2VLImageProcessorPil.from_pretrained(base)
             tokenizer = AutoTokenizer.from_pretrained(base)
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
+        except Exception as error:  # transformers raises nearly anything on files that are damaged
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise ModelError(
                 f"base model {base!r} has no usable processor: {reason} "
                 "It needs preprocessor_config.json and the tokenizer's files beside the weights."
-            ) from None
+            ) from error
         if tokenizer.chat_template is None:
             raise ModelError(f"the tokenizer of {base!r} has no chat template; use an instruction-tuned checkpoint")
         if tokenizer.convert_tokens_to_ids(IMAGE_TOKEN) in (None, tokenizer.unk_token_id):

@@ -31,8 +31,8 @@ def load_pool(name_or_path: str | Path) -> Pool:
     """A shipped pool by name, or one from a TOML file. Errors: ConfigError naming file, instruction, key and remedy."""
     path = _find(name_or_path)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path} can't be read as a pool in TOML: {error}") from None
     where = str(path)
     _check_keys(values, ("inference", "instruction"), where)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,7 +14,7 @@ from rarl.reporting import charts, results
 from rarl.reporting.curves import Figure, evaluation_curves, learning_curves
 from rarl.reporting.examples import Pair, choose, pair_up, pictures
 from rarl.reporting.results import Result, read_results
-from rarl.runlog import RunFolder, write_text
+from rarl.runlog import RunFolder, read_json, write_text
 from rarl.types import Estimate, Example
 
 _EXAMPLES = 36  # in all; at least _EXAMPLES_A_SPLIT for each split
@@ -66,7 +65,7 @@ def _render(folder: RunFolder) -> str:
     return environment.get_template("report.html.jinja").render(
         config=config,
         config_toml=config.to_toml(),
-        about=json.loads((folder.path / "environment.json").read_text(encoding="utf-8")),
+        about=read_json(folder.path / "environment.json"),
         steps=metrics[-1]["step"] if metrics else 0,
         curves=[*evaluation_curves(metrics, found), *learning_curves(metrics)],
         sections=[

@@ -71,6 +71,9 @@ class RewardFunction:
         parameters = inspect.signature(function).parameters.values()
         named = {p.name: p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
         offered = (*_BATCH, *COLUMNS, *_HOOKS, "judge")
+        bare = [p.name for p in named.values() if p.kind is p.POSITIONAL_ONLY]
+        if bare:
+            raise RewardError(f"reward {name!r} takes {bare[0]!r} by position only; columns are passed by name")
         lacking = [p.name for p in named.values() if p.default is p.empty and p.name not in offered]
         if lacking:
             raise RewardError(f"reward {name!r} asks for {lacking[0]!r}, which there is not; it may take {offered}")
@@ -83,7 +86,9 @@ class RewardFunction:
     def __call__(self, batch: Batch) -> Any:
         """The function's own result: values, or an awaitable of them."""
         offered = {**batch.lists, **batch.hooks}
-        return self.function(**{name: value for name, value in offered.items() if name in self._takes})
+        taken = {name: value for name, value in offered.items() if name in self._takes}
+        # Lists of its own: what one reward does to them, no other sees.
+        return self.function(**{name: list(v) if isinstance(v, list) else v for name, v in taken.items()})
 
 
 def call_all(functions: Sequence[RewardFunction], batch: Batch, log: RewardLog) -> dict[str, list[float | None]]:
@@ -139,7 +144,9 @@ async def _gather(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
 
 
 def _checked(name: str, result: Any, count: int, log: RewardLog) -> list[float | None]:
-    values = list(result) if isinstance(result, Sequence) or hasattr(result, "tolist") else None
+    if hasattr(result, "tolist"):
+        result = result.tolist()  # an array or tensor; one without axes gives a number
+    values = list(result) if isinstance(result, Sequence) else None
     if values is None or len(values) != count:
         got = type(result).__name__ if values is None else f"{len(values)} values"
         raise RewardError(f"reward {name!r} must return one number or None a completion: {count} expected, got {got}")
@@ -147,7 +154,7 @@ def _checked(name: str, result: Any, count: int, log: RewardLog) -> list[float |
     for value in values:
         try:
             number = None if value is None else float(value)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise RewardError(f"reward {name!r} returned {value!r}; a number or None is needed") from None
         if number is not None and not math.isfinite(number):
             log.fail(name)

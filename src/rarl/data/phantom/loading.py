@@ -46,7 +46,7 @@ def load(split: str, *, limit: int | None = None, seed: int = 0, pixels: int = 8
     """
     if split not in SPLITS:
         raise DataError(f"phantom has no split {split!r}{nearest(split, SPLITS)} Splits: {', '.join(SPLITS)}")
-    if pixels % 28 or not 56 <= pixels <= 448:
+    if not isinstance(pixels, int) or pixels % 28 or not 56 <= pixels <= 448:
         raise DataError(f"phantom: pixels must be a multiple of 28 from 56 to 448 (got {pixels!r})")
     return _examples(split, SPLITS[split].size if limit is None else limit, seed, pixels)
 

@@ -1,0 +1,41 @@
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rarl.data.checking import trouble
+from rarl.data.images import FileImage
+from rarl.types import Example
+
+SOUND = Example("q1", "c1", (FileImage("a.png"),), "Is it there?", "yes", options=("yes", "no"))  # type: ignore[arg-type]
+
+
+def test_a_sound_example_is_no_trouble() -> None:
+    assert trouble(SOUND) is None
+    assert trouble(replace(SOUND, images=[], options=["<b>", "😀 שלום"], question="a < b | c > d <think>")) is None
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("id", 3, "its id must be a text"),
+        ("question", None, "its question must be a text"),
+        ("answer", 5, "its answer must be a text"),
+        ("answer", " ", "it has no answer"),
+        ("modality", 1, "its modality must be a text or None"),
+        ("kind", "yesno", "must be a QuestionKind"),
+        ("images", FileImage("a.png"), "its images must be a tuple"),  # type: ignore[arg-type]
+        ("images", ("a.png",), "must be ImageSources"),
+        ("options", "abc", "its options must be a tuple"),
+        ("options", (1,), "options must be texts"),
+        ("facts", ({"name": "side"},), "must be Facts"),
+        ("question", "\ud800", "no valid Unicode"),
+        ("question", "Here: <|image_pad|>", r"must not contain <\|image_pad\|>"),
+        ("options", ("a", "b<|im_end|>"), r"must not contain <\|im_end\|>"),
+    ],
+)
+def test_what_is_wrong_is_said(field: str, value: Any, message: str) -> None:
+    found = trouble(replace(SOUND, **{field: value}))
+    assert found is not None
+    assert re.search(message, found)
