@@ -54,7 +54,7 @@ def test_a_run_leaves_what_is_promised(run: assembly.Run) -> None:
     assert RunFolder.open(run.folder).config.digest() == config("eval.every_steps=2").digest()
     assert [row["step"] for row in read_rows(run.folder / "metrics.jsonl")] == [1, 2, 3, 4]
     assert len(list(read_rows(run.folder / "rollouts.jsonl"))) == 4 * 2 * 4
-    assert [step for step, _ in RunFolder.open(run.folder).checkpoints()] == [2]
+    assert [step for step, _ in RunFolder.open(run.folder).checkpoints()] == [2, 4]
     for stage in ("", "before/", "step-000002/"):
         records = list(read_rows(run.folder / f"eval/{stage}phantom-test/records.jsonl"))
         assert len({row["id"] for row in records}) == len(records) == 6
