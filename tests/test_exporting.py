@@ -152,7 +152,9 @@ def test_weights_of_other_names_are_not_taken_for_none(base: Path, adapter: Path
         Policy.load(Model(base=str(base), adapter=str(folder), device="cpu"))
 
 
-@pytest.mark.parametrize("config", [{"use_dora": True}, {"use_rslora": True}, {"peft_type": "LOHA"}, {"bias": "all"}])
+@pytest.mark.parametrize(
+    "config", [{"r": "x"}, {"use_dora": True}, {"use_rslora": True}, {"peft_type": "LOHA"}, {"bias": "all"}]
+)
 def test_what_cannot_be_saved_after_the_training_is_told_before_it(adapter: Path, tmp_path: Path, config) -> None:
     require_joinable(str(adapter))
     with pytest.raises(ModelError, match="is no plain LoRA"):

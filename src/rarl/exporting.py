@@ -77,7 +77,8 @@ def require_joinable(adapter: str) -> None:
 
 
 def _scale(config: Mapping[str, Any], path: Path) -> float:
-    plain = not any(
+    numbers = all(isinstance(config.get(key), int | float) for key in ("lora_alpha", "r"))
+    plain = numbers and not any(
         config.get(key) for key in ("use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "modules_to_save")
     )
     if config.get("peft_type") != "LORA" or not plain or config.get("bias", "none") != "none":

@@ -96,6 +96,7 @@ def test_two_tables_are_ambiguous(tmp_path: Path) -> None:
 BAD_ROWS = [
     (row(7, "synpic0.jpg", "NULL"), "it has no question"),
     (row(7, "synpic0.jpg", answer=None), "it has no answer"),
+    (row(7, "synpic0.jpg", answer=float("nan")), "it has no answer"),
     (row(7, "synpic0.jpg", answer=["Yes"]), "it has no answer"),
     (row(None, "synpic0.jpg"), "it has no qid"),
     (row(7, None), "it has no image_name"),

@@ -166,7 +166,7 @@ def _text(values: Mapping[str, Any], key: str) -> str:
     """A field as clean text; numbers are written out. DataError if there is none."""
     value = values.get(key)
     text = " ".join(str(value).split()) if isinstance(value, str | int | float) else ""
-    if text in ("", "NULL"):
+    if text in ("", "NULL") or value != value:  # NaN is what pandas writes where nothing was
         raise DataError(f"it has no {key}")
     return text
 
