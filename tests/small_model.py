@@ -16,6 +16,7 @@ from transformers import (
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from rarl.algo.batch import GroupBatch
 from rarl.config import Lora
 from rarl.policy import Policy
 from rarl.policy.processor import Processor
@@ -131,3 +132,16 @@ def prompt(question: str = "Is there a lesion?", images: int = 1, seed: int = 0)
     sources = tuple(Noise(84 + 56 * i, 56 + 28 * seed, seed * 10 + i) for i in range(images))
     example = Example(f"e{seed}", f"e{seed}", sources, question, "yes")
     return ask(example, load_pool("default").reasoning)
+
+
+def batch() -> GroupBatch:
+    """Three prompts of different lengths with one, two and no images; completions of 1 to 9 tokens."""
+    prompts = (
+        prompt("Is there a lesion?", images=1, seed=0),
+        prompt("What is the diagnosis, in a question that is longer?", images=2, seed=1),
+        prompt("Is it large?", images=0, seed=2),
+    )
+    lengths_B = torch.tensor([9, 1, 5, 2, 7, 3])
+    generator = torch.Generator().manual_seed(3)
+    ids_BT = torch.randint(8, 290, (6, 9), generator=generator)
+    return GroupBatch(prompts, (3, 2, 1), ids_BT, torch.arange(9) < lengths_B[:, None], torch.zeros(6))

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 import small_model
-from rarl.algo.batch import GroupBatch
 from rarl.config import Lora
 from rarl.errors import DataError, ModelError
 from rarl.policy import Policy
@@ -14,36 +13,23 @@ from rarl.policy.plain import plain_logprobs
 TEMPERATURE = 0.7
 
 
-def batch() -> GroupBatch:
-    """Three prompts of different lengths with one, two and no images; completions of 1 to 9 tokens."""
-    prompts = (
-        small_model.prompt("Is there a lesion?", images=1, seed=0),
-        small_model.prompt("What is the diagnosis, in a question that is longer?", images=2, seed=1),
-        small_model.prompt("Is it large?", images=0, seed=2),
-    )
-    lengths_B = torch.tensor([9, 1, 5, 2, 7, 3])
-    generator = torch.Generator().manual_seed(3)
-    ids_BT = torch.randint(8, 290, (6, 9), generator=generator)
-    return GroupBatch(prompts, (3, 2, 1), ids_BT, torch.arange(9) < lengths_B[:, None], torch.zeros(6))
-
-
 def gradients(policy, compute) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Log-probs and the LoRA gradients of a random weighting of them."""
     weights_BT = torch.randn(6, 9, generator=torch.Generator().manual_seed(4))
     for parameter in policy.trainable():
         parameter.grad = None
     logprobs_BT = compute()
-    (logprobs_BT * weights_BT * batch().mask_BT).sum().backward()
+    (logprobs_BT * weights_BT * small_model.batch().mask_BT).sum().backward()
     return logprobs_BT.detach(), [parameter.grad.clone() for parameter in policy.trainable()]
 
 
 @pytest.mark.parametrize(("kind", "checkpointing"), [("qwen2_vl", False), ("qwen2_vl", True), ("qwen2_5_vl", False)])
 def test_shared_prefix_equals_one_completion_at_a_time(kind: str, checkpointing: bool) -> None:
     policy = small_model.policy(kind=kind)
-    expected_BT, expected_grads = gradients(policy, lambda: plain_logprobs(policy, batch(), TEMPERATURE))
+    expected_BT, expected_grads = gradients(policy, lambda: plain_logprobs(policy, small_model.batch(), TEMPERATURE))
     if checkpointing:
         policy.checkpoint_activations()
-    logprobs_BT, grads = gradients(policy, lambda: policy.logprobs(batch(), TEMPERATURE).logprobs)
+    logprobs_BT, grads = gradients(policy, lambda: policy.logprobs(small_model.batch(), TEMPERATURE).logprobs)
     torch.testing.assert_close(logprobs_BT, expected_BT, atol=1e-5, rtol=0)
     assert len(grads) == 42  # A and B of seven linears in three layers
     for grad, expected in zip(grads, expected_grads, strict=True):
@@ -54,9 +40,11 @@ def test_shared_prefix_equals_one_completion_at_a_time(kind: str, checkpointing:
 def test_reference_is_the_network_without_its_adapter() -> None:
     policy = small_model.policy()
     untouched = Policy(small_model.network(), small_model.processor())
-    reference_BT = policy.reference_logprobs(batch(), TEMPERATURE)
-    torch.testing.assert_close(reference_BT, plain_logprobs(untouched, batch(), TEMPERATURE), atol=1e-5, rtol=0)
-    assert (reference_BT - policy.logprobs(batch(), TEMPERATURE).logprobs).abs().max() > 0.1
+    reference_BT = policy.reference_logprobs(small_model.batch(), TEMPERATURE)
+    torch.testing.assert_close(
+        reference_BT, plain_logprobs(untouched, small_model.batch(), TEMPERATURE), atol=1e-5, rtol=0
+    )
+    assert (reference_BT - policy.logprobs(small_model.batch(), TEMPERATURE).logprobs).abs().max() > 0.1
     assert all(parameter.requires_grad for parameter in policy.trainable())
     assert len(policy.trainable()) == 42
 
@@ -64,10 +52,10 @@ def test_reference_is_the_network_without_its_adapter() -> None:
 def test_every_image_is_encoded_once_and_every_prompt_computed_once_a_pass() -> None:
     policy = small_model.policy()
     for _ in range(3):
-        policy.logprobs(batch(), TEMPERATURE)
+        policy.logprobs(small_model.batch(), TEMPERATURE)
     assert policy.vision.encodes == 3
-    prompts = sum(len(policy.encode(prompt)) for prompt in batch().prompts)
-    assert policy.tokens_computed == 3 * (prompts + sum(batch().lengths) - 6)
+    prompts = sum(len(policy.encode(prompt)) for prompt in small_model.batch().prompts)
+    assert policy.tokens_computed == 3 * (prompts + sum(small_model.batch().lengths) - 6)
 
 
 def test_the_tower_gets_no_gradient() -> None:
@@ -79,7 +67,7 @@ def test_the_tower_gets_no_gradient() -> None:
 
 def test_entropy_matches_its_definition() -> None:
     policy = small_model.policy()
-    group = batch()
+    group = small_model.batch()
     logits_TV = torch.randn(5, 320)
     masked_TV = logits_TV.masked_fill(policy.suppressed_V, float("-inf"))
     expected_T = torch.distributions.Categorical(logits=masked_TV).entropy()

@@ -16,6 +16,7 @@ from rarl.config import Lora, Model
 from rarl.draws import Draws
 from rarl.extras import needed_for
 from rarl.policy.attention import Layout, PackedGroups, install
+from rarl.policy.half import compute_in_float32, is_slow
 from rarl.policy.loading import load_base, lora_target, require_supported, resolve_base
 from rarl.policy.logprobs import TokenLogprobs, masked_logits, token_logprobs
 from rarl.policy.processor import Processor
@@ -32,6 +33,8 @@ class Policy:
         self.vision = VisionFeatures(base, processor)
         self.language_model = base.model.language_model
         install(self.language_model)
+        if is_slow(base.lm_head.weight.device, base.lm_head.weight.dtype):
+            compute_in_float32(base)
         self.network = base if lora is None else _with_adapter(base, lora, draws or Draws(0))
         text = self.language_model.config
         self.heads_per_key = text.num_attention_heads // text.num_key_value_heads
