@@ -143,6 +143,17 @@ def test_predict_answers_about_a_picture(tmp_path: Path) -> None:
     assert prediction.answer in prediction.text
 
 
+@pytest.mark.parametrize(
+    ("question", "why"), [(" ", "no question"), ("a <|im_end|> b", "must not contain"), ("\ud800", "Unicode")]
+)
+def test_a_question_that_cannot_be_asked_is_told_before_the_model_is_loaded(
+    question: str, why: str, tmp_path: Path
+) -> None:
+    rarl.load_dataset("phantom", split="test", limit=1)[0].images[0].read().save(tmp_path / "image.png")
+    with pytest.raises(DataError, match=why):
+        rarl.predict("tiny", [tmp_path / "image.png"], question)
+
+
 def test_trackers_get_the_numbers(tmp_path: Path) -> None:
     settings = config("eval.enabled=false", "train.steps=1", 'tracking.trackers=["tensorboard"]')
     rarl.train(settings, out=tmp_path / "run")

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from rarl.config import RunConfig
 from rarl.data import Dataset, load_dataset
+from rarl.data.checking import trouble
 from rarl.data.images import FileImage
 from rarl.draws import Draws
 from rarl.engines import NativeEngine
+from rarl.errors import DataError
 from rarl.evaluation import Summary
 from rarl.evaluation import evaluate as evaluate_split
 from rarl.exporting import require_joinable, save_adapter
@@ -33,6 +35,8 @@ from rarl.training.tracking import require_trackers, tracking
 from rarl.types import Engine, Example, Judge, QuestionKind, Sampling, Shape
 
 logger = logging.getLogger("rarl")
+
+UNKNOWN = "unknown"  # the reference answer of a question that has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,9 @@ def predict(
     for source in sources:
         source.read()  # a wrong file is told before the model is loaded
     kind = QuestionKind.MCQ if options else QuestionKind.OPEN
-    example = Example("prediction", "prediction", sources, question, "", tuple(options), kind)
+    example = Example("prediction", "prediction", sources, question, UNKNOWN, tuple(options), kind)
+    if why := trouble(example):
+        raise DataError(f"the question cannot be asked: {why}")
     pool = load_pool(config.prompt.pool)
     prompt = ask(example, pool.reasoning if reasoning else pool.direct)
     sampling = Sampling(temperature=0.0, max_new_tokens=config.rollout.max_new_tokens)
