@@ -135,7 +135,7 @@ def _authors_rows(path: Path, table: list[Mapping[str, Any]]) -> list[_Row]:
 def _authors_example(values: Mapping[str, Any], images: Path) -> Example | DataError:
     try:
         image = _text(values, "image_name")
-        question, answer = _text(values, "question"), _text(values, "answer")
+        question, answer = _text(values, "question"), _answer(values)
         if Path(image).name != image:
             raise DataError(f"image_name {image!r} leads out of the image folder")
         return Example(
@@ -169,6 +169,14 @@ def _text(values: Mapping[str, Any], key: str) -> str:
     if text in ("", "NULL") or value != value:  # NaN is what pandas writes where nothing was
         raise DataError(f"it has no {key}")
     return text
+
+
+def _answer(values: Mapping[str, Any]) -> str:
+    """The answer as clean text. A tab stands between the members of a list ("Heart \\tlungs"): it becomes a comma."""
+    value = values.get("answer")
+    if isinstance(value, str):
+        values = {"answer": ", ".join(part.strip() for part in value.split("\t") if part.strip())}
+    return _text(values, "answer")
 
 
 @cache
@@ -234,7 +242,7 @@ def _hub_rows(published: Any, source: str) -> list[_Row]:
 
 def _hub_example(values: Mapping[str, Any], row_id: str, images: dict[bytes, BytesImage]) -> Example | DataError:
     try:
-        question, answer = _text(values, "question"), _text(values, "answer")
+        question, answer = _text(values, "question"), _answer(values)
         data = (values["image"] or {}).get("bytes")
         if not data:
             raise DataError("it has no image")
