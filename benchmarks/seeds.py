@@ -17,7 +17,7 @@ from pathlib import Path
 import rarl
 from rarl.assembly import Run, resume
 from rarl.reporting.results import Result, percent, points
-from rarl.runlog import read_rows, write_text
+from rarl.runlog import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -44,12 +44,13 @@ def _run(config: Path, seed: int, folder: Path) -> Run:
 def page(runs: dict[int, Run], command: str) -> str:
     """The results as Markdown."""
     environment = json.loads((next(iter(runs.values())).folder / "environment.json").read_text())
-    rows = [row for seed, run in runs.items() for result in run.results for row in _rows(seed, run, result)]
+    rows = [row for seed, run in runs.items() for result in run.results for row in _rows(seed, result)]
     packages = ", ".join(f"{name} {environment['packages'][name]}" for name in ("torch", "transformers", "peft"))
     return f"""# Results of the embedded demo
 
-Written by `{command}`, which runs `configs/quickstart.toml`, the configuration of `make demo`, once a seed. Made with
-Python {environment["python"]}, {packages} on {environment["cpus"]} cores of {environment["cpu"]}.
+Written by `{command}`,
+which runs `configs/quickstart.toml`, the configuration of `make demo`, once a seed. Made with Python
+{environment["python"]}, {packages} on {environment["cpus"]} cores of {environment["cpu"]}.
 
 Accuracy and reasoning quality (the mean of grounding, consistency and substance) on held-out questions, in per cent
 with 95 % intervals; the difference is paired by question. Beside the accuracy stand what the commonest answer would
@@ -60,12 +61,12 @@ score and what the trained model scores on the same questions with another quest
 {chr(10).join(rows)}
 
 What this shows: on this benchmark the reward is learned and carries over to held-out images and items in the same
-wordings. What it does not: anything about a real model or real images, or that RARL beats another method; the arms are
-compared elsewhere. Seeds differ by more than the intervals over items suggest.
+wordings. What it does not: anything about a real model or real images, or that RARL beats another method: no arms are
+compared here. Seeds differ by more than the intervals over items suggest.
 """
 
 
-def _rows(seed: int, run: Run, result: Result) -> list[str]:
+def _rows(seed: int, result: Result) -> list[str]:
     rows = []
     for metric in ("accuracy", "reasoning"):
         after = result.after.summary.metrics[metric]
@@ -75,8 +76,6 @@ def _rows(seed: int, run: Run, result: Result) -> list[str]:
         rows.append(f"| {seed} | {metric} | {percent(before)} | {percent(after)} | {shown} | {after.n} |")
     for name, found in result.after.summary.baselines.items():
         rows.append(f"| {seed} | {name.replace('_', ' ')} | | {percent(found)} | | {found.n} |")
-    seconds = sum(row["step"] for row in read_rows(run.folder / "timings.jsonl"))
-    rows.append(f"| {seed} | wall seconds of training | | {seconds:.0f} | | |")
     return rows
 
 

@@ -86,6 +86,7 @@ def load_base(config: Model) -> Any:
     base, device = resolve_base(config.base), pick_device(config.device)
     if config.base == TINY:
         transformers_logging.disable_progress_bar()  # it loads in a moment
+        torch.set_num_threads(1)  # its products are too small to share, and so any number of cores gives the same bytes
     with _told_if_unfit(config.base):
         model: Any = AutoModelForImageTextToText.from_pretrained(base, dtype=pick_dtype(config.dtype, device))
     if config.adapter:
