@@ -5,6 +5,7 @@ What brings torch is imported inside a verb, after its input was found to be sou
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from pathlib import Path
@@ -42,6 +43,9 @@ Root = Annotated[str, typer.Option(help="Where the data set's files are, if it n
 
 def main() -> None:
     """The entry point of `rarl`: a mistake in the input is one line, not a traceback."""
+    # Read when torch is first imported. Threads that spin while they wait rob each other where the cores are busy:
+    # small models on a CPU then take many times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     # PEFT asks transformers by a name that its next version drops: nothing that a user could do about.
     warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
     try:
