@@ -11,8 +11,6 @@ UNFINISHED := $(VENV)/.unfinished
 .PHONY: venv demo test
 venv: $(READY)
 
-# One thread: the tiny model's matrices are too small to share, and threads that wait for busy cores take many times as long.
-demo: export OMP_NUM_THREADS = 1
 demo: venv
 	$(VENV)/bin/rarl demo
 
