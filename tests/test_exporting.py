@@ -99,6 +99,8 @@ def test_merged_export_is_a_plain_checkpoint(base: Path, tmp_path: Path) -> None
 def test_what_is_no_adapter_is_refused_with_its_name(base: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"is no adapter: it has no adapter_config\.json"):
         export_merged(str(base), str(tmp_path), tmp_path / "out")
+    with pytest.raises(ModelError, match="no adapter to merge"):
+        export_merged(str(base), "", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

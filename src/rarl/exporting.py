@@ -38,6 +38,8 @@ def save_adapter(policy: Policy, config: RunConfig, folder: Path, results: Seque
 
 def export_merged(base: str, adapter: str, out: Path) -> Path:
     """Base + adapter as one plain transformers checkpoint in `out`, which must be new or empty."""
+    if not adapter:
+        raise ModelError("no adapter to merge; give the folder of one in PEFT's format")
     out = require_free(out)
     require_supported(base)
     model = load_base(Model(base=base, adapter=adapter, device="cpu"))
