@@ -224,3 +224,18 @@ def test_a_reward_that_cannot_apply_is_named_at_the_start(tmp_path: Path, caplog
     with caplog.at_level(logging.WARNING):
         rarl.train(settings, out=tmp_path / "run")
     assert "reward grounding applies to none of 6 examples" in caplog.text
+
+
+def test_a_judge_that_no_reward_asks_is_told_at_the_start(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "silent.py").write_text("def judge(queries):\n    raise AssertionError\n")
+    judge, short = f'judge.kind="{tmp_path / "silent.py"}:judge"', ("eval.enabled=false", "train.steps=1")
+    for weights, told in (
+        ('{"format"=1.0}', True),
+        ('{"format"=1.0, "grounding"=0.0}', True),
+        ('{"grounding"=1.0}', False),
+    ):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            settings = config(judge, f"reward.weights={weights}", "reward.gates={}", *short)
+            rarl.train(settings, out=tmp_path / f"run-{len(weights)}")
+        assert ("no reward asks the judge" in caplog.text) is told

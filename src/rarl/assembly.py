@@ -156,7 +156,7 @@ class _Session:
         if config.run.method == "sft":
             check_targets(examples, config.sft.target)
         else:
-            _warn_of_unused(scorer, examples, _shapes(config, pool))
+            _warn_of_unused(scorer, examples, config, pool)
         splits = config.eval.splits if config.eval.enabled else ()
         evaluations = tuple(_load(config, split, config.eval.limit) for split in splits)
         if config.model.adapter:
@@ -266,6 +266,8 @@ def _shapes(config: RunConfig, pool: Pool) -> set[Shape]:
     return {template.shape for template in pool.templates} if config.prompt.diversity else {pool.reasoning.shape}
 
 
-def _warn_of_unused(scorer: Scorer, examples: Sequence[Example], shapes: set[Shape]) -> None:
-    for reward, why in scorer.unused(examples, shapes):
+def _warn_of_unused(scorer: Scorer, examples: Sequence[Example], config: RunConfig, pool: Pool) -> None:
+    for reward, why in scorer.unused(examples, _shapes(config, pool)):
         logger.warning("reward %s %s; it will pay for nothing", reward, why)
+    if config.judge.kind != "rules" and not scorer.asks_judge:
+        logger.warning("no reward asks the judge %s; grounding does, if it has a weight", config.judge.kind)

@@ -79,6 +79,7 @@ class RewardFunction:
             raise RewardError(f"reward {name!r} asks for {lacking[0]!r}, which there is not; it may take {offered}")
         takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
         bound = {"judge": judge} if "judge" in named else {}
+        self.asks_judge = bound.get("judge") is not None
         self.function = partial(function, **bound)
         self.applies = None if applies is None else partial(applies, **bound)
         self._takes = {*named, *((*_BATCH, *COLUMNS) if takes_all else ())}

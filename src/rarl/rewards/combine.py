@@ -101,6 +101,11 @@ class Scorer:
                 break
         return [(name, f"applies to none of {count} examples: it needs {f.needs}") for name, f in waiting.items()]
 
+    @property
+    def asks_judge(self) -> bool:
+        """Whether there is a judge and a reward with weight that asks it."""
+        return any(f.asks_judge and self.weights[f.name] for f in self._functions)
+
     def take_log(self) -> RewardLog:
         """What was logged and failed since the last call."""
         taken, self.log = self.log, RewardLog()
