@@ -1,6 +1,7 @@
 import asyncio
 import itertools
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -121,6 +122,26 @@ def test_among_right_ones_the_better_reasoned_wins(default, rollout, gold):
 # The user's own rewards.
 
 
+def test_values_so_large_that_sums_would_overflow_are_not_scores(own, rollout):
+    path = own(
+        "def vast(completions, log_metric):\n    log_metric('size', 1e308)\n    log_metric('size', 2)\n"
+        "    return [1e308, -1e13, 1e12, -3.5]\n"
+    )
+    scorer = Scorer({}, extra=[f"{path}:vast"])
+    assert [score.total for score in scorer.score([rollout("x")] * 4)] == [None, None, 1e12, -3.5]
+    log = scorer.take_log()
+    assert log.failed == {"vast": 2, "size": 1}
+    assert log.metrics == {"size": [2.0]}
+
+
+def test_a_total_that_weights_or_gates_bring_out_of_range_is_none_and_counted():
+    scorer = Scorer({"accuracy": 1e200, "format": 1.0}, {"format": ("grounding", "substance")})
+    assert scorer.total({"accuracy": 1.0, "format": 1.0}) is None
+    assert scorer.total({"accuracy": 0.0, "format": 1e12, "grounding": 1e12, "substance": 1e12}) is None
+    assert scorer.take_log().failed == {"total": 2}
+    assert scorer.total({"accuracy": 0.0, "format": -1e12}) == -1e12
+
+
 def test_an_own_reward_is_called_as_trl_does(own, rollout, example):
     path = own(
         "seen = {}\n"
@@ -191,6 +212,51 @@ def test_an_exception_leaves_its_rows_unscored_counted_and_named(own, rollout, e
     assert scorer.take_log().failed == {}
 
 
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_a_reward_that_exits_is_one_that_failed(own, rollout, caplog, kind):
+    path = own(
+        f"import sys\n{kind} leaving(completions, **kwargs):\n"
+        "    return [1.0 if c[0]['content'] == 'a' else sys.exit('no licence') for c in completions]\n"
+    )
+    scorer = Scorer({}, extra=[f"{path}:leaving"])
+    assert [score.total for score in scorer.score([rollout("a"), rollout("b")])] == [1.0, None]
+    assert "'leaving' failed on 1 of 2" in caplog.text
+    assert "SystemExit: no licence" in caplog.text
+    assert scorer.take_log().failed == {"leaving": 1}
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_an_interrupt_is_no_failure_of_a_reward(own, rollout, kind):
+    path = own(f"{kind} stopped(completions, **kwargs):\n    raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        Scorer({}, extra=[f"{path}:stopped"]).score([rollout("a")])
+
+
+def test_an_applies_that_raises_leaves_its_rows_unscored_counted_and_named(own, rollout, example, caplog):
+    path = own(
+        "def mine(completions, **kwargs):\n    return [1.0 for _ in completions]\n"
+        "mine.applies = lambda modality, **row: modality.startswith('chest')\n"
+    )
+    unknown, other = (replace(example, id=f"row-{m}", modality=m) for m in (None, "ultrasound"))
+    scorer = Scorer({}, extra=[f"{path}:mine"])
+    scores = scorer.score([rollout("a"), rollout("a", unknown), rollout("a", unknown), rollout("a", other)])
+    assert [score.parts for score in scores] == [{"mine": 1.0}, {"mine": None}, {"mine": None}, {}]
+    (record,) = caplog.records
+    assert "'mine' failed on 2 of 4" in record.getMessage()
+    assert "'row-None': AttributeError" in record.getMessage()
+    assert scorer.take_log().failed == {"mine": 2}
+    # at the start: not known to be unused, told, and not counted for the first step
+    assert scorer.unused([unknown, other], [Shape.THINK]) == []
+    assert len(caplog.records) == 2
+    assert scorer.take_log().failed == {}
+
+
+def test_an_applies_that_is_no_function_is_an_error_at_once(own):
+    path = own("def mine(completions): ...\nmine.applies = True\n")
+    with pytest.raises(RewardError, match="'mine': its attribute `applies` must be a function, not True"):
+        Scorer({}, extra=[f"{path}:mine"])
+
+
 def test_numbers_that_are_none_are_not_scores(own, rollout):
     path = own("def odd(completions, **kwargs):\n    return [float('nan'), None, float('inf'), 1]\n")
     scorer = Scorer({}, extra=[f"{path}:odd"])
@@ -251,8 +317,6 @@ def test_own_applies_makes_a_part_absent(own, rollout):
 
 
 def test_unused_names_rewards_that_can_never_apply(default, example):
-    from dataclasses import replace
-
     bare = replace(example, facts=(), rationale=None)
     assert default.unused([example], [Shape.THINK]) == []
     assert default.unused([bare, example], [Shape.DIRECT, Shape.THINK]) == []

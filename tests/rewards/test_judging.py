@@ -2,6 +2,7 @@
 
 import logging
 import re
+import sys
 from dataclasses import replace
 
 import pytest
@@ -97,10 +98,15 @@ def down(queries):
     raise ConnectionError("refused\nat port 1")
 
 
+def leaving(queries):
+    sys.exit("no licence")
+
+
 @pytest.mark.parametrize(
     ("judge", "why"),
     [
         (down, "ConnectionError: refused at port 1"),
+        (leaving, "SystemExit: no licence"),
         (Scripted(None), "so"),
         (Scripted(float("nan")), r"nan is not in \[0, 1\]"),
         (Scripted(7.0), r"7.0 is not in \[0, 1\]"),

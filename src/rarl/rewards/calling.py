@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,12 +13,15 @@ from types import SimpleNamespace
 from typing import Any
 
 from rarl.errors import RewardError
+from rarl.registry import told
 from rarl.rewards.columns import COLUMNS
 from rarl.types import Judge
 
 logger = logging.getLogger(__name__)
 _BATCH = ("prompts", "completions", "completion_ids")
 _HOOKS = ("trainer_state", "log_extra", "log_metric")
+FAILURES = (Exception, SystemExit)  # what somebody's code may raise without ending the run; an interrupt does end it
+LARGEST = 1e12  # beyond is an accident; sums and squares of what is within are far from overflowing, in float32 too
 
 
 @dataclass(slots=True)
@@ -39,8 +41,20 @@ class RewardLog:
         return {
             "trainer_state": SimpleNamespace(global_step=step),
             "log_extra": lambda column, values: self.extra.setdefault(column, []).extend(values),
-            "log_metric": lambda name, value: self.metrics.setdefault(name, []).append(float(value)),
+            "log_metric": self._log_metric,
         }
+
+    def _log_metric(self, name: str, value: Any) -> None:
+        number = float(value)
+        if in_range(number):
+            self.metrics.setdefault(name, []).append(number)
+        else:
+            self.fail(name)
+
+
+def in_range(value: float) -> bool:
+    """Whether a score or metric can be calculated with: neither nan nor beyond 1e12 on either side."""
+    return abs(value) <= LARGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,8 @@ class RewardFunction:
         self.name = name
         self.needs: str = getattr(function, "needs", "")
         applies: Callable[..., bool] | None = getattr(function, "applies", None)
+        if applies is not None and not callable(applies):
+            raise RewardError(f"reward {name!r}: its attribute `applies` must be a function, not {applies!r}")
         parameters = inspect.signature(function).parameters.values()
         named = {p.name: p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
         offered = (*_BATCH, *COLUMNS, *_HOOKS, "judge")
@@ -83,6 +99,10 @@ class RewardFunction:
         self.function = partial(function, **bound)
         self.applies = None if applies is None else partial(applies, **bound)
         self._takes = {*named, *((*_BATCH, *COLUMNS) if takes_all else ())}
+
+    def applies_to(self, row: Mapping[str, Any]) -> bool:
+        """What the function's own `applies` says of a row of columns; yes if it has none."""
+        return self.applies is None or bool(self.applies(**row))
 
     def __call__(self, batch: Batch) -> Any:
         """The function's own result: values, or an awaitable of them."""
@@ -101,7 +121,7 @@ def call_all(functions: Sequence[RewardFunction], batch: Batch, log: RewardLog) 
     results = _run_all([partial(function, batch) for function in functions])
     values: dict[str, list[float | None]] = {}
     for function, result in zip(functions, results, strict=True):
-        if isinstance(result, Exception):
+        if isinstance(result, FAILURES):
             result = _row_by_row(function, batch, log)
         values[function.name] = _checked(function.name, result, len(batch), log)
     return values
@@ -109,15 +129,27 @@ def call_all(functions: Sequence[RewardFunction], batch: Batch, log: RewardLog) 
 
 def _row_by_row(function: RewardFunction, batch: Batch, log: RewardLog) -> list[Any]:
     results = _run_all([partial(function, batch.row(i)) for i in range(len(batch))])
-    failures = {i: result for i, result in enumerate(results) if isinstance(result, Exception)}
-    if failures:
-        first, error = next(iter(failures.items()))
-        log.fail(function.name, len(failures))
+    failed = _failed(function.name, results, batch.lists["id"], log)
+    return [None if i in failed else _checked(function.name, result, 1, log)[0] for i, result in enumerate(results)]
+
+
+def applying(function: RewardFunction, rows: Sequence[Mapping[str, Any]], log: RewardLog) -> list[bool | None]:
+    """Which rows of columns the function applies to; None where its `applies` raises: counted in `log` and named."""
+    results = [_attempt(partial(function.applies_to, row)) for row in rows]
+    failed = _failed(function.name, results, [row["id"] for row in rows], log)
+    return [None if i in failed else result for i, result in enumerate(results)]
+
+
+def _failed(name: str, results: Sequence[Any], ids: Sequence[str], log: RewardLog) -> set[int]:
+    """Where the results are exceptions: counted in `log`, and the first named in a warning."""
+    failed = [i for i, result in enumerate(results) if isinstance(result, FAILURES)]
+    if failed:
+        log.fail(name, len(failed))
         logger.warning(
-            "reward %r failed on %d of %d completions, which stay unscored; first on example %r: %s: %s",
-            *(function.name, len(failures), len(batch), batch.lists["id"][first], type(error).__name__, error),
+            "reward %r failed on %d of %d rows, which stay unscored; first on example %r: %s",
+            *(name, len(failed), len(results), ids[failed[0]], told(results[failed[0]])),
         )
-    return [None if i in failures else _checked(function.name, result, 1, log)[0] for i, result in enumerate(results)]
+    return set(failed)
 
 
 def _run_all(calls: Sequence[Callable[[], Any]]) -> list[Any]:
@@ -136,12 +168,19 @@ def _run_all(calls: Sequence[Callable[[], Any]]) -> list[Any]:
 def _attempt(call: Callable[[], Any]) -> Any:
     try:
         return call()
-    except Exception as error:  # noqa: BLE001  the user's code may raise anything, and a run must outlive it
+    except FAILURES as error:  # the user's code may raise anything, and a run must outlive it
         return error
 
 
 async def _gather(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
-    return await asyncio.gather(*awaitables, return_exceptions=True)
+    return await asyncio.gather(*map(_attempt_awaiting, awaitables), return_exceptions=True)
+
+
+async def _attempt_awaiting(awaitable: Awaitable[Any]) -> Any:
+    try:
+        return await awaitable
+    except SystemExit as error:  # would end the loop, and with it what the others are at
+        return error
 
 
 def _checked(name: str, result: Any, count: int, log: RewardLog) -> list[float | None]:
@@ -157,7 +196,7 @@ def _checked(name: str, result: Any, count: int, log: RewardLog) -> list[float |
             number = None if value is None else float(value)
         except (TypeError, ValueError, OverflowError):
             raise RewardError(f"reward {name!r} returned {value!r}; a number or None is needed") from None
-        if number is not None and not math.isfinite(number):
+        if number is not None and not in_range(number):
             log.fail(name)
             number = None
         checked.append(number)

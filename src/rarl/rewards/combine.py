@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rarl.errors import RewardError
 from rarl.registry import rewards as registry
-from rarl.rewards.calling import Batch, RewardFunction, RewardLog, call_all
+from rarl.rewards.calling import Batch, RewardFunction, RewardLog, applying, call_all, in_range
 from rarl.rewards.columns import COLUMNS, columns, row_columns
 from rarl.rewards.judging import AskedJudge
 from rarl.types import Example, Judge, Rollout, Score, Shape
@@ -66,17 +66,18 @@ class Scorer:
             self.log.hooks(step),
         )
         values = call_all(self._functions, batch, self.log)
+        rows = [{name: lists[name][i] for name in COLUMNS} for i in range(len(rollouts))]
+        applies = {function.name: applying(function, rows, self.log) for function in self._functions}
         return [
-            {
-                function.name: values[function.name][i]
-                for function in self._functions
-                if function.applies is None or function.applies(**{name: lists[name][i] for name in COLUMNS})
-            }
+            {name: values[name][i] if applies[name][i] else None for name in values if applies[name][i] is not False}
             for i in range(len(rollouts))
         ]
 
     def total(self, parts: Parts) -> float | None:
-        """The weighted sum; None if no weighted part is there, or one or its gate could not be scored."""
+        """The weighted sum; None if no weighted part is there, or one or its gate could not be scored.
+
+        None too, and counted as a failure of "total", where weights or gates bring a part beyond the range of values.
+        """
         terms: list[float] = []
         for name, weight in self.weights.items():
             if weight and name in parts:
@@ -84,6 +85,9 @@ class Scorer:
                 if None in factors:
                     return None
                 terms.append(weight * math.prod(factor for factor in factors if factor is not None))
+        if not all(map(in_range, terms)):
+            self.log.fail("total")
+            return None
         return math.fsum(terms) if terms else None
 
     def unused(self, examples: Iterable[Example], shapes: Iterable[Shape]) -> list[tuple[str, str]]:
@@ -94,7 +98,8 @@ class Scorer:
         for example in examples:
             count += 1
             rows = [row_columns(example, shape) for shape in shapes]
-            used = [name for name, f in waiting.items() if f.applies and any(f.applies(**row) for row in rows)]
+            # Whether one that raises applies is not known; that it raised is a warning of its own.
+            used = [name for name, f in waiting.items() if set(applying(f, rows, RewardLog())) != {False}]
             for name in used:
                 del waiting[name]
             if not waiting:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from rarl.errors import RewardError
+from rarl.rewards.calling import FAILURES
 from rarl.types import Judge, JudgeQuery, Verdict
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ class AskedJudge:
     def __call__(self, queries: Sequence[JudgeQuery]) -> list[Verdict]:
         try:
             verdicts = [_in_range(verdict) for verdict in _one_each(self._judge(queries), len(queries))]
-        except Exception as error:  # noqa: BLE001  a judge may raise anything, and a run must outlive it
+        except FAILURES as error:  # a judge may raise anything, and a run must outlive it
             reason = f"{type(error).__name__}: {error}"
             verdicts = [Verdict(None, query.axis, reason, "", "") for query in queries]
         failed = [i for i, verdict in enumerate(verdicts) if verdict.value is None]
