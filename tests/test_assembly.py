@@ -3,7 +3,9 @@
 import importlib.util
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -107,6 +109,24 @@ def test_supervised_fine_tuning_lowers_its_loss(target: str, tmp_path: Path) -> 
     assert RunFolder.open(folder).config.run.method == "sft"
     assert (folder / "adapter" / "adapter_model.safetensors").is_file()
     assert not (folder / "rollouts.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "folder"),
+    [
+        (rarl.sft, "vqa-rad", "vqa-rad-sft-1"),
+        (rarl.sft, "my-sft-of-rationales", "my-sft-of-rationales-1"),
+        (rarl.sft, "", "sft-1"),
+        (rarl.train, "vqa-rad", "vqa-rad-1"),
+        (rarl.train, "", "grpo-1"),
+    ],
+)
+def test_a_new_folder_says_whether_the_run_is_supervised(
+    verb: Callable[[RunConfig], assembly.Run], name: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = SimpleNamespace(run=lambda run: assembly.Run(run.path, ()))
+    monkeypatch.setattr(assembly._Session, "open", lambda config: session)
+    assert verb(config(f'run.name="{name}"', f'run.out="{tmp_path}"')).folder == tmp_path / folder
 
 
 def test_reinforcement_after_supervised_starts_from_the_merged_adapter(run: assembly.Run, tmp_path: Path) -> None:

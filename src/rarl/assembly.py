@@ -61,7 +61,7 @@ def train(config: RunConfig, *, out: Path | None = None) -> Run:
 
     The folder is `out`, or a new one under config.run.out. Whatever is wrong with the input is found before it is made.
     """
-    path = require_free(out or free_path(config.run.out, config.run.name or config.run.method))
+    path = require_free(out or free_path(config.run.out, _name(config.run.name, config.run.method)))
     session = _Session.open(config)
     return session.run(RunFolder.create(path, config))
 
@@ -209,6 +209,11 @@ class _Session:
             }
 
         return evaluate_stage
+
+
+def _name(name: str, method: str) -> str:
+    """What a run's folder is called: the arm to compare with is not to be taken for GRPO's."""
+    return f"{name}-sft" if method == "sft" and name and "sft" not in name else name or method
 
 
 def _load(config: RunConfig, split: str, limit: int | None) -> Dataset:
