@@ -63,6 +63,16 @@ class Processor:
             raise ModelError(
                 f"the tokenizer of {base!r} has no {IMAGE_TOKEN}; only Qwen2-VL and Qwen2.5-VL are supported"
             )
+        message: Any = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "?"}]}
+        try:
+            text = str(tokenizer.apply_chat_template([message], tokenize=False, add_generation_prompt=True))
+        except Exception as error:  # jinja raises what the template's own code does
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ModelError(f"the chat template of {base!r} cannot be used: {reason}") from error
+        if (count := text.count(IMAGE_TOKEN)) != 1:
+            raise ModelError(
+                f"the chat template of {base!r} writes {IMAGE_TOKEN} {count} times for one image; once is due"
+            )
         return cls(tokenizer, image_processor, max_vision_tokens)
 
     def pixels(self, image: Image, name: str) -> Pixels:
