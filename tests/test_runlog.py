@@ -110,6 +110,29 @@ def test_a_damaged_row_in_the_middle_is_an_error_that_names_it(folder):
         folder.metrics()
 
 
+@pytest.mark.parametrize("row", ["3", "null", "[]", '"step"', "{}", '{"loss": 1}', '{"step": "2"}', '{"step": null}'])
+def test_a_row_of_another_form_is_an_error_that_names_it(folder, row):
+    lines = f'{{"step": 1}}\n{row}\n'
+    for name, read in (
+        ("metrics", folder.metrics),
+        ("timings", folder.timings),
+        ("rollouts", lambda: folder.truncate_after(5)),
+    ):
+        path = folder.path / f"{name}.jsonl"
+        path.write_text(lines)
+        with pytest.raises(RunFolderError, match=rf"{name}\.jsonl, line 2, .*damaged"):
+            read()
+        assert path.read_text() == lines
+        path.unlink()
+
+
+@pytest.mark.parametrize("value", ['"high"', "[1]", "{}"])
+def test_a_metric_that_is_no_number_is_an_error_that_names_it(folder, value):
+    (folder.path / "metrics.jsonl").write_text(f'{{"step": 1, "loss": null}}\n{{"step": 2, "loss": {value}}}\n')
+    with pytest.raises(RunFolderError, match=r"metrics\.jsonl, line 2: loss is no number"):
+        folder.metrics()
+
+
 def test_a_checkpoint_gets_its_name_only_when_complete(folder):
     with folder.checkpoint(50) as path:
         (path / "state.json").write_text("{}")

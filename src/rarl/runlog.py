@@ -88,11 +88,11 @@ class RunFolder:
         _append(self.path / "rollouts.jsonl", (row for group in groups for row in _rollout_rows(step, group)))
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The rows of metrics.jsonl in order; empty before the first step."""
-        return list(read_rows(self.path / "metrics.jsonl"))
+        """The rows of metrics.jsonl in order; empty before the first step. RunFolderError for one that is none."""
+        return list(_rows_of_numbers(self.path / "metrics.jsonl"))
 
     def timings(self) -> list[dict[str, Any]]:
-        return list(read_rows(self.path / "timings.jsonl"))
+        return list(_rows_of_numbers(self.path / "timings.jsonl"))
 
     def truncate_after(self, step: int) -> None:
         """Forget what was logged after `step`, and rows cut short: where a checkpoint of `step` goes on from."""
@@ -100,7 +100,7 @@ class RunFolder:
             path = self.path / name
             if path.exists():
                 with _written_aside(path) as file:
-                    file.writelines(_line(row) for row in read_rows(path) if row["step"] <= step)
+                    file.writelines(_line(row) for row in _rows_of_steps(path) if row["step"] <= step)
 
     # --- checkpoints
 
@@ -163,7 +163,10 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a JSONL file, up to one that a kill cut short; none if there is no file."""
+    """The rows of a JSONL file, up to one that a kill cut short; none if there is no file.
+
+    Errors: RunFolderError for a line that is no JSON object.
+    """
     if not path.exists():
         return
     with path.open("rb") as file:
@@ -171,9 +174,27 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
             if not line.endswith(b"\n"):
                 return
             try:
-                yield json.loads(line)
+                row = json.loads(line)
             except ValueError:
                 raise RunFolderError(f"{path}, line {number}, is not JSON; the file was damaged") from None
+            if not isinstance(row, dict):
+                raise RunFolderError(f"{path}, line {number}, is no object; the file was damaged")
+            yield row
+
+
+def _rows_of_steps(path: Path) -> Iterator[dict[str, Any]]:
+    for number, row in enumerate(read_rows(path), start=1):
+        if type(row.get("step")) is not int:
+            raise RunFolderError(f'{path}, line {number}, lacks a whole number as "step"; the file was damaged')
+        yield row
+
+
+def _rows_of_numbers(path: Path) -> Iterator[dict[str, Any]]:
+    for number, row in enumerate(_rows_of_steps(path), start=1):
+        for name, value in row.items():
+            if not isinstance(value, int | float | None):
+                raise RunFolderError(f"{path}, line {number}: {name} is no number; the file was damaged")
+        yield row
 
 
 def _not_written(path: Path, error: OSError) -> RunFolderError:

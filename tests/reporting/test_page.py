@@ -110,6 +110,30 @@ def test_without_the_data_set_it_has_no_images_and_says_so(folder, tmp_path):
     assert len(page.all("article")) == 20
 
 
+@pytest.mark.parametrize("text", ["{}", '{"time": 3, "command": "x", "packages": ["torch"], "cpus": null}'])
+def test_what_the_environment_does_not_say_is_unknown(folder, text):
+    (folder.path / "environment.json").write_text(text)
+    page = Page(write_report(folder.path))
+    assert "Command unknown" in page.text
+    assert "Commit unknown" in page.text
+    assert "Made by rarl unknown" in page.text
+    assert "accuracy went from 50.0 % to 75.0 %" in page.text
+
+
+def test_a_damaged_file_of_the_run_is_named_and_no_report_is_written_over(folder):
+    report = write_report(folder.path)
+    before = report.read_bytes()
+    [summary] = folder.path.glob("eval/mine*/summary.json")
+    for path, text in ((folder.path / "metrics.jsonl", "[]\n"), (summary, '{"settings": 3}'), (summary, "{")):
+        whole = path.read_text()
+        path.write_text(text)
+        with pytest.raises(RunFolderError, match=rf"{path.name}.* is .*damaged"):
+            write_report(folder.path)
+        assert path.read_text() == text
+        path.write_text(whole)
+    assert report.read_bytes() == before
+
+
 def test_without_an_evaluation_it_shows_the_training(tmp_path):
     page = Page(write_report(fake_run.make(tmp_path / "run", evaluated=False).path))
     assert "was not evaluated" in page.text

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 from rarl.config import RunConfig
 from rarl.data import load_dataset
@@ -45,7 +46,7 @@ def write_report(run: str | Path, out: str | Path | None = None) -> Path:
     """Write the report of the run in this folder to `out`, or to its report.html; the file's path.
 
     The images come from the data set, which is loaded again; where that fails the report says so and has none. Errors:
-    RunFolderError if there is no run.
+    RunFolderError if there is no run, or a file of it is damaged.
     """
     folder = RunFolder.open(run)
     path = Path(out) if out else folder.report
@@ -65,7 +66,7 @@ def _render(folder: RunFolder) -> str:
     return environment.get_template("report.html.jinja").render(
         config=config,
         config_toml=config.to_toml(),
-        about=read_json(folder.path / "environment.json"),
+        about=_about(folder),
         steps=metrics[-1]["step"] if metrics else 0,
         curves=[*evaluation_curves(metrics, found), *learning_curves(metrics)],
         sections=[
@@ -75,6 +76,18 @@ def _render(folder: RunFolder) -> str:
         css=_asset("report.css"),
         js=_asset("report.js"),
     )
+
+
+def _about(folder: RunFolder) -> dict[str, Any]:
+    """What the run was made with; what its environment.json doesn't say, or not in the form it should, is unknown."""
+    found = read_json(folder.path / "environment.json")
+    about: dict[str, Any] = {
+        name: str(found.get(name, "unknown")) for name in ("time", "python", "platform", "cpu", "cpus")
+    }
+    command, packages = found.get("command"), found.get("packages")
+    about["command"] = " ".join(map(str, command)) if isinstance(command, list) else "unknown"
+    about["packages"] = {"rarl": "unknown", **(packages if isinstance(packages, dict) else {})}
+    return {**about, "commit": found.get("commit", "unknown") or "not a checkout"}
 
 
 def _breakdown(result: Result) -> list[Figure]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+from rarl.errors import RunFolderError
 from rarl.evaluation import Summary, change, read_records
+from rarl.runlog import read_json
 from rarl.types import Estimate, EvalRecord
 
 # What an accuracy must be held against, by its name in summary.json.
@@ -121,7 +122,11 @@ def _evaluation(folder: Path) -> Evaluation | None:
     path = folder / "summary.json"
     if not path.is_file():
         return None
-    return Evaluation(read_records(folder), _summary(json.loads(path.read_text(encoding="utf-8"))))
+    try:
+        summary = _summary(read_json(path))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise RunFolderError(f"{path} is damaged: it is no summary ({type(error).__name__}: {error})") from None
+    return Evaluation(read_records(folder), summary)
 
 
 def _summary(values: dict[str, Any]) -> Summary:
