@@ -26,6 +26,14 @@ def test_the_summary_names_every_metric_and_group(tmp_path):
     assert "modality" not in shown  # there is only one
 
 
+def test_a_title_is_not_broken_where_its_table_is_narrow():
+    counts, first = dataset_tables(fake_run.examples(1700), 0)
+    for width in (40, 80):
+        assert text(counts, width).splitlines()[0].strip() == "1,700 examples, 1,700 clusters"
+        assert text(first, width).splitlines()[0].strip() == "the first 0"
+    assert len(text(counts).splitlines()) == 5  # title, head, rule and two rows
+
+
 def test_a_data_set_is_counted_and_shown_as_it_is():
     counts, first = dataset_tables(fake_run.examples(7), 2)
     assert "open" in text(counts)

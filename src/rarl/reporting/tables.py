@@ -74,10 +74,12 @@ def dataset_tables(examples: Sequence[Example], number: int) -> list[Table]:
 
 def _table(title: str, *columns: str) -> Table:
     from rich import box
+    from rich.cells import cell_len
     from rich.table import Table
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.padding = (0, 1, 0, 0)
+    table.min_width = cell_len(title)  # a title wider than its table would be broken
     for column in columns:
         table.add_column(column, justify="right" if column in ("n", "unscored") else "left")
     return table
