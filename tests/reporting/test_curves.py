@@ -15,9 +15,15 @@ def test_only_what_was_logged_gets_a_figure():
     assert titles([{"step": 1, "loss": math.nan}]) == []
 
 
+def test_the_loss_is_shown_only_where_it_says_something():
+    rows = [{"step": step, "loss": 1e-9, "reward/mean": 1.0, "reward/std_in_group": 0.2} for step in (1, 2)]
+    assert titles(rows) == ["Reward", "Spread of the reward"]
+    assert titles([{"step": 1, "loss": 2.5}]) == ["Loss"]
+
+
 def test_a_prefix_stands_for_every_part_of_the_reward():
     rows = [{"step": step, "reward/mean": 1.0, "reward/std_in_group": 0.1, "reward/mine": 0.5} for step in (1, 2)]
-    [reward, parts] = learning_curves([*rows, {"step": 3, "reward/accuracy": 0.3}])
+    [reward, parts, _] = learning_curves([*rows, {"step": 3, "reward/accuracy": 0.3}])
     assert (reward.title, parts.title) == ("Reward", "Parts of the reward")
     assert ">mine</text>" in parts.svg
     assert ">accuracy</text>" in parts.svg

@@ -82,6 +82,7 @@ def test_every_figure_has_a_title_and_a_caption(page):
     assert figures == len(page.all("figcaption")) == len([d for d in page.all("div", role="img") if d["aria-label"]])
     for title in ("Held-out accuracy", "Reward", "Parts of the reward", "Entropy", "Accuracy by kind of question"):
         assert title in page.text
+    assert "one row may fall while the whole rises" in page.text
 
 
 def test_labels_and_ids_agree(page):

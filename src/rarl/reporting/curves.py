@@ -30,8 +30,8 @@ def learning_curves(metrics: Metrics) -> list[Figure]:
     figures = []
     for panel in panels:
         lines = {label: line for name, label in _labels(panel, metrics).items() if (line := _line(metrics, name))}
-        shown = not panel.get("unless_zero") or any(value for line in lines.values() for _, value in line)
-        if lines and shown:
+        empty = panel.get("unless_zero") and not any(value for line in lines.values() for _, value in line)
+        if lines and not empty and not any(panel.get("unless") in row for row in metrics):
             svg = curves(lines, percent=panel.get("percent", False))
             figures.append(Figure(panel["title"], svg, panel["caption"]))
     return figures
