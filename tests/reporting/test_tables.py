@@ -1,3 +1,5 @@
+import io
+
 from rich.console import Console
 
 import fake_run
@@ -5,7 +7,7 @@ from rarl.reporting import dataset_tables, headline_table, read_results, summary
 
 
 def text(table, width=80):
-    console = Console(width=width, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=width, record=True, file=io.StringIO())
     console.print(table)
     return console.export_text()
 
