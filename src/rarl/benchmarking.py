@@ -70,7 +70,7 @@ def bench_step(
         "device": str(policy.device),
         **{f"{phase}_seconds": round(seconds, 3) for phase, seconds in clock.seconds.items()},
         "image_encodes": policy.vision.encodes,
-        "tokens_computed": policy.tokens_computed,
+        "tokens_computed": policy.language.tokens_computed,
         "weight_bytes": sum(p.numel() * p.element_size() for p in policy.base.parameters()),
         "peak_bytes": peak_memory(policy.device),
     }

@@ -5,7 +5,7 @@ from torch import nn
 import small_model
 from rarl.config import Lora
 from rarl.policy import Policy
-from rarl.policy.half import FEW_ROWS, compute_in_float32, is_slow
+from rarl.policy.half import FEW_ROWS, is_slow, product, product_back, widen_linears
 
 
 @pytest.mark.parametrize("rows", [FEW_ROWS - 1, FEW_ROWS])
@@ -15,29 +15,40 @@ def test_products_and_gradients_are_those_of_float32_rounded_once(rows: int, bia
     linear = nn.Linear(48, 40, bias=bias, dtype=torch.bfloat16).requires_grad_(False)
     wide = nn.Linear(48, 40, bias=bias).requires_grad_(False)
     wide.load_state_dict(linear.state_dict())
-    compute_in_float32(linear)
-    inputs = torch.randn(1, rows, 48, dtype=torch.bfloat16)
-    narrow_in, wide_in = inputs.clone().requires_grad_(), inputs.float().requires_grad_()
-    narrow_out, wide_out = linear(narrow_in), wide(wide_in)
+    inputs = torch.randn(rows, 48, dtype=torch.bfloat16)
+    wide_in = inputs.float().requires_grad_()
+    narrow_out, wide_out = product(inputs, linear.weight, linear.bias), wide(wide_in)
     assert narrow_out.dtype is torch.bfloat16
     torch.testing.assert_close(narrow_out.float(), wide_out, rtol=1e-2, atol=1e-3)
     weights = torch.randn(narrow_out.shape, dtype=torch.bfloat16)
-    (narrow_out * weights).sum().backward()
     (wide_out * weights.float()).sum().backward()
-    torch.testing.assert_close(narrow_in.grad.float(), wide_in.grad, rtol=2e-2, atol=1e-2)
-    assert linear.weight.grad is None
+    grad_in = product_back(weights, linear.weight)
+    torch.testing.assert_close(grad_in.float(), wide_in.grad, rtol=2e-2, atol=1e-2)
 
 
 def test_only_half_precision_on_a_cpu_can_be_slow() -> None:
-    assert not is_slow(torch.device("cpu"), torch.float32)
-    assert not is_slow(torch.device("cuda"), torch.bfloat16)
+    assert not is_slow("cpu", torch.float32)
+    assert not is_slow("cuda", torch.bfloat16)
 
 
 @pytest.mark.parametrize("slow", [False, True])
 def test_a_bfloat16_policy_is_near_its_float32_twin(slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rarl.policy.policy.is_slow", lambda device, dtype: slow)
+    monkeypatch.setattr("rarl.policy.half.is_slow", lambda device, dtype: slow and dtype is torch.bfloat16)
     twin = Policy(small_model.network(), small_model.processor(), Lora())
     policy = Policy(small_model.network().to(torch.bfloat16), small_model.processor(), Lora())
     batch = small_model.batch()
     difference = policy.logprobs(batch, 1.0).logprobs - twin.logprobs(batch, 1.0).logprobs
     assert difference.abs().max() < 0.2
+
+
+def test_a_network_that_is_not_ours_widens_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(48, 40, dtype=torch.bfloat16)).requires_grad_(False)
+    inputs = torch.randn(2, FEW_ROWS, 48, dtype=torch.bfloat16)
+    before = network(inputs)
+    monkeypatch.setattr("rarl.policy.half.is_slow", lambda device, dtype: True)
+    widen_linears(network)
+    calls = []
+    monkeypatch.setattr("rarl.policy.half.product", lambda *arguments: calls.append(arguments) or product(*arguments))
+    torch.testing.assert_close(network(inputs), before, rtol=1e-2, atol=1e-2)
+    assert len(calls) == 1

@@ -28,7 +28,7 @@ def test_shared_prefix_equals_one_completion_at_a_time(kind: str, checkpointing:
     policy = small_model.policy(kind=kind)
     expected_BT, expected_grads = gradients(policy, lambda: plain_logprobs(policy, small_model.batch(), TEMPERATURE))
     if checkpointing:
-        policy.checkpoint_activations()
+        policy.language.checkpointing = True
     logprobs_BT, grads = gradients(policy, lambda: policy.logprobs(small_model.batch(), TEMPERATURE).logprobs)
     torch.testing.assert_close(logprobs_BT, expected_BT, atol=1e-5, rtol=0)
     assert len(grads) == 42  # A and B of seven linears in three layers
@@ -55,7 +55,7 @@ def test_every_image_is_encoded_once_and_every_prompt_computed_once_a_pass() -> 
         policy.logprobs(small_model.batch(), TEMPERATURE)
     assert policy.vision.encodes == 3
     prompts = sum(len(policy.encode(prompt)) for prompt in small_model.batch().prompts)
-    assert policy.tokens_computed == 3 * (prompts + sum(small_model.batch().lengths) - 6)
+    assert policy.language.tokens_computed == 3 * (prompts + sum(small_model.batch().lengths) - 6)
 
 
 def test_the_tower_gets_no_gradient() -> None:

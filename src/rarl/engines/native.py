@@ -13,7 +13,7 @@ from rarl.engines.sampling import draw, uniforms
 from rarl.errors import RarlError
 from rarl.policy import Policy
 from rarl.policy.decoding import Decoding, Prefill
-from rarl.policy.prompts import EncodedPrompt
+from rarl.policy.prompts import EncodedPrompt, pack
 from rarl.types import Finish, Prompt, Rollout, Sampling
 
 CHECK_EVERY = 4  # tokens between looks at which completions are done: each look waits for the device
@@ -62,7 +62,8 @@ class NativeEngine:
         self, prompts: Sequence[EncodedPrompt], n: int, sampling: Sampling, uniform_BC: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Tokens and log-probs [B, C] on the CPU; what follows a completion's end token means nothing."""
-        policy = self.policy
+        policy, language = self.policy, self.policy.language
+        language.refresh()
         hidden_NH, prefill = self._prefill(prompts)
         if not bool(hidden_NH.isfinite().all()):
             raise RarlError("the model computes no numbers any more (NaN or inf): lower train.lr, or use float32")
@@ -83,20 +84,16 @@ class NativeEngine:
                 if kept_s is None:
                     break
                 tokens_S = tokens_S[kept_s]
-            positions_3S1 = (slots.next_S + step).expand(3, -1)[..., None]
-            hidden_SH = policy.hidden(policy.embed(tokens_S)[:, None], positions_3S1, layout)[:, 0]
+            rotation = language.rotation((slots.next_S + step).expand(3, -1))
+            hidden_SH = language.hidden(language.embed(tokens_S), rotation, layout)
             layout.step += 1
         return out.tokens_BC.cpu(), out.logprobs_BC.cpu()
 
     def _prefill(self, prompts: Sequence[EncodedPrompt]) -> tuple[Tensor, Prefill]:
         """One packed forward over all prompts: the last hidden state of each [N, H], and every layer's K/V."""
-        lengths = [len(prompt) for prompt in prompts]
-        prefill = Prefill(lengths, self.policy.heads_per_key, self.policy.device)
-        embeddings_LH = torch.cat([prompt.embeddings_PH for prompt in prompts])
-        positions_3L = torch.cat([prompt.positions_3P for prompt in prompts], 1)
-        hidden_LH = self.policy.hidden(embeddings_LH[None], positions_3L[:, None], prefill)[0]
-        last_N = torch.tensor(lengths, device=self.policy.device).cumsum(0) - 1
-        return hidden_LH[last_N], prefill
+        packed = pack(prompts, [()] * len(prompts))
+        prefill = Prefill(packed.prompt_lengths, self.policy.device)
+        return self.policy.hidden(packed, prefill), prefill
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Half-precision weights on a CPU that has no units for them.
+"""Products with a frozen weight, in half precision also on a CPU that has no units for it.
 
 torch then multiplies bfloat16 five times slower than float32. Widening a weight for the moment of its product costs
 little when many rows share it, and keeps the weights at half their size.
@@ -6,8 +6,7 @@ little when many rows share it, and keeps the weights at half their size.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Any
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -16,39 +15,41 @@ from torch import Tensor, nn
 FEW_ROWS = 32  # below this the product is bound by reading the weight, and widening it only adds to that
 
 
-def compute_in_float32(network: nn.Module) -> None:
-    """Make every frozen half-precision linear of the network widen its weight for products of many rows."""
+def product(rows_TI: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
+    """x W' + b [T, O] in the dtype of the rows, outside of autograd."""
+    if not _widens(rows_TI, weight_OI):
+        return F.linear(rows_TI, weight_OI, bias_O)
+    bias_O = None if bias_O is None else bias_O.float()
+    return F.linear(rows_TI.float(), weight_OI.float(), bias_O).to(rows_TI.dtype)
+
+
+def product_back(grad_TO: Tensor, weight_OI: Tensor) -> Tensor:
+    """The gradient of the rows [T, I]."""
+    if not _widens(grad_TO, weight_OI):
+        return grad_TO @ weight_OI
+    return (grad_TO.float() @ weight_OI.float()).to(grad_TO.dtype)
+
+
+def widen_linears(network: nn.Module) -> None:
+    """Make every linear of a network that gets no gradient widen its weight likewise, where that is faster."""
     for module in network.modules():
-        if isinstance(module, nn.Linear) and module.weight.dtype in (torch.bfloat16, torch.float16):
+        if isinstance(module, nn.Linear) and is_slow(module.weight.device.type, module.weight.dtype):
             module.forward = partial(_forward, module)  # type: ignore[method-assign]
 
 
-def is_slow(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether products of this dtype are emulated on this device."""
-    if device.type != "cpu" or dtype not in (torch.bfloat16, torch.float16):
+@cache
+def is_slow(device: str, dtype: torch.dtype) -> bool:
+    """Whether products of this dtype are emulated on this kind of device."""
+    if device != "cpu" or dtype not in (torch.bfloat16, torch.float16):
         return False
     units = torch.ops.mkldnn
     native = units._is_mkldnn_bf16_supported if dtype is torch.bfloat16 else units._is_mkldnn_fp16_supported
     return not native()
 
 
+def _widens(rows: Tensor, weight: Tensor) -> bool:
+    return is_slow(weight.device.type, weight.dtype) and rows.numel() // rows.shape[-1] >= FEW_ROWS
+
+
 def _forward(linear: nn.Linear, rows: Tensor) -> Tensor:
-    if rows.numel() // rows.shape[-1] < FEW_ROWS:
-        return F.linear(rows, linear.weight, linear.bias)
-    product: Tensor = _WideLinear.apply(rows, linear.weight, linear.bias)  # type: ignore[no-untyped-call]
-    return product
-
-
-class _WideLinear(torch.autograd.Function):
-    """rows @ weight.T + bias in float32, of a weight that gets no gradient; only the narrow weight is kept."""
-
-    @staticmethod
-    def forward(ctx: Any, rows: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(weight)
-        wide_bias = None if bias is None else bias.float()
-        return F.linear(rows.float(), weight.float(), wide_bias).to(rows.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (weight,) = ctx.saved_tensors
-        return (grad.float() @ weight.float()).to(grad.dtype), None, None
+    return product(rows, linear.weight, linear.bias)

@@ -1,0 +1,65 @@
+"""Norm and rotation, with backwards that keep next to nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def rms_norm(hidden_TH: Tensor, weight_H: Tensor, epsilon: float) -> Tensor:
+    """x / rms(x), in float32, times a frozen weight [T, H]."""
+    normed_TH: Tensor = _RmsNorm.apply(hidden_TH, weight_H, epsilon)  # type: ignore[no-untyped-call]
+    return normed_TH
+
+
+class _RmsNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, hidden_TH: Tensor, weight_H: Tensor, epsilon: float) -> Tensor:
+        wide_TH = hidden_TH.float()
+        scale_T1 = wide_TH.pow(2).mean(-1, keepdim=True).add_(epsilon).rsqrt_()
+        ctx.save_for_backward(hidden_TH, weight_H, scale_T1)
+        return (wide_TH * scale_T1).to(hidden_TH.dtype) * weight_H
+
+    @staticmethod
+    def backward(ctx: Any, grad_TH: Tensor) -> tuple[Tensor, None, None]:
+        hidden_TH, weight_H, scale_T1 = ctx.saved_tensors
+        normed_TH = hidden_TH.float() * scale_T1
+        grad_normed_TH = grad_TH.float() * weight_H.float()
+        along_T1 = (grad_normed_TH * normed_TH).mean(-1, keepdim=True)
+        return (grad_normed_TH - normed_TH.mul_(along_T1)).mul_(scale_T1).to(hidden_TH.dtype), None, None
+
+
+@dataclass(frozen=True)
+class Rotation:
+    """Rotary embedding: cos and sin [T, 1, d / 2] of the angle of each pair (i, i + d / 2) of a head."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def __call__(self, heads_THd: Tensor) -> Tensor:
+        rotated_THd: Tensor = _Rotate.apply(heads_THd, self.cos, self.sin)  # type: ignore[no-untyped-call]
+        return rotated_THd
+
+    def of(self, rows_N: Tensor) -> Rotation:
+        """Of some of the rows."""
+        return Rotation(self.cos[rows_N], self.sin[rows_N])
+
+
+class _Rotate(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, heads_THd: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        return _rotated(heads_THd, cos, sin)
+
+    @staticmethod
+    def backward(ctx: Any, grad_THd: Tensor) -> tuple[Tensor, None, None]:
+        cos, sin = ctx.saved_tensors
+        return _rotated(grad_THd, cos, -sin), None, None
+
+
+def _rotated(heads_THd: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    first, second = heads_THd.chunk(2, -1)
+    return torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
