@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from rarl.policy.attention import Layout
-from rarl.policy.linear import Projection, gated_down, refresh
+from rarl.policy.linear import Projection, gated_down
 from rarl.policy.norms import Rotation, rms_norm
 
 
@@ -24,29 +24,27 @@ class LanguageModel:
     """`module` is transformers' language model, its linears torch's or PEFT's."""
 
     def __init__(self, module: Any) -> None:
-        config = module.config
-        self.heads, self.key_heads = config.num_attention_heads, config.num_key_value_heads
-        self.width = int(config.hidden_size) // self.heads  # of a head
-        self.layers = [Layer(layer, index, self.width) for index, layer in enumerate(module.layers)]
+        self.layers = [Layer(layer, index) for index, layer in enumerate(module.layers)]
         self.embedding_VH: Tensor = module.embed_tokens.weight
         self.checkpointing = False  # compute every layer again in the backward, and keep only what goes into it
         self.tokens_computed = 0  # through all layers, all passes
         self._norm_H, self._epsilon = module.norm.weight, module.norm.variance_epsilon
         self._rotary = module.rotary_emb
-        self._projections = [projection for layer in self.layers for projection in layer.projections]
 
     def embed(self, token_ids_T: Tensor) -> Tensor:
         """Input embeddings [T, H]; they are frozen."""
         return self.embedding_VH.detach()[token_ids_T]
 
     def refresh(self) -> None:
-        """Take over what the optimizer changed; needed before a pass wherever an adapter is kept in another dtype."""
-        refresh(self._projections)
+        """Take over what the optimizer changed; to be called before a pass."""
+        for layer in self.layers:
+            for projection in (layer.query_key_value, layer.output, layer.gate_up, layer.down):
+                projection.refresh()
 
     def rotation(self, positions_3T: Tensor) -> Rotation:
         """What turns queries and keys to their M-RoPE positions."""
         cos_1Td, sin_1Td = self._rotary(self.embedding_VH[:1], positions_3T[:, None])
-        half = self.width // 2  # both halves of a head turn by the same angles
+        half = cos_1Td.shape[-1] // 2  # both halves of a head turn by the same angles
         return Rotation(cos_1Td[0, :, None, :half].contiguous(), sin_1Td[0, :, None, :half].contiguous())
 
     def hidden(self, embeddings_TH: Tensor, rotation: Rotation, layout: Layout, *, adapted: bool = True) -> Tensor:
@@ -66,13 +64,13 @@ class LanguageModel:
 class Layer:
     """One decoder layer: attention and a gated MLP, each behind a norm and added to what came in."""
 
-    def __init__(self, module: Any, index: int, width: int) -> None:
+    def __init__(self, module: Any, index: int) -> None:
         attention, mlp = module.self_attn, module.mlp
-        self.index, self.width = index, width
-        self.query, self.key = Projection(attention.q_proj), Projection(attention.k_proj)
-        self.value, self.output = Projection(attention.v_proj), Projection(attention.o_proj)
-        self.gate, self.up, self.down = (Projection(m) for m in (mlp.gate_proj, mlp.up_proj, mlp.down_proj))
-        self.projections = (self.query, self.key, self.value, self.output, self.gate, self.up, self.down)
+        self.index, self.width = index, int(attention.head_dim)
+        self.heads = (attention.config.num_attention_heads, attention.config.num_key_value_heads)
+        self.query_key_value = Projection(attention.q_proj, attention.k_proj, attention.v_proj)
+        self.output = Projection(attention.o_proj)
+        self.gate_up, self.down = Projection(mlp.gate_proj, mlp.up_proj), Projection(mlp.down_proj)
         self._norms = [
             (norm.weight, norm.variance_epsilon) for norm in (module.input_layernorm, module.post_attention_layernorm)
         ]
@@ -82,17 +80,12 @@ class Layer:
         self, hidden_TH: Tensor, *, rotation: Rotation, layout: Layout, rows_N: Tensor | None, adapted: bool
     ) -> Tensor:
         """[T, H], or [N, H] of the wanted rows alone; keys and values are those of all T."""
-        normed_TH = rms_norm(hidden_TH, *self._norms[0])
-        key_TKd = rotation(self._heads(self.key(normed_TH, adapted)))
-        value_TKd = self._heads(self.value(normed_TH, adapted))
+        rows = self.query_key_value(rms_norm(hidden_TH, *self._norms[0]), adapted)
+        turned, value_TKd = rows.view(len(rows), -1, self.width).split([sum(self.heads), self.heads[1]], 1)
+        query_NHd, key_TKd = rotation(turned).split(self.heads, 1)
         if rows_N is not None:
-            hidden_TH, normed_TH, rotation = hidden_TH[rows_N], normed_TH[rows_N], rotation.of(rows_N)
-        query_NKd = rotation(self._heads(self.query(normed_TH, adapted)))
-        attended_NHd = layout.attend(self.index, query_NKd, key_TKd, value_TKd, self._scale)
+            hidden_TH, query_NHd = hidden_TH[rows_N], query_NHd[rows_N]
+        attended_NHd = layout.attend(self.index, query_NHd, key_TKd, value_TKd, self._scale)
         hidden_NH = hidden_TH + self.output(attended_NHd.flatten(1), adapted)
-        normed_NH = rms_norm(hidden_NH, *self._norms[1])
-        gate_NI, up_NI = self.gate(normed_NH, adapted), self.up(normed_NH, adapted)
-        return hidden_NH + gated_down(gate_NI, up_NI, self.down, adapted)
-
-    def _heads(self, rows_TI: Tensor) -> Tensor:
-        return rows_TI.view(len(rows_TI), -1, self.width)
+        gate_up_NI = self.gate_up(rms_norm(hidden_NH, *self._norms[1]), adapted)
+        return hidden_NH + gated_down(gate_up_NI, self.down, adapted)

@@ -1,12 +1,14 @@
-"""A frozen linear with a LoRA adapter as one operation: y = x W' + b + scale (x A') B'.
+"""Frozen linears with LoRA adapters as one operation: y_i = x W_i' + b_i + scale_i (x A_i') B_i'.
 
-Left to autograd, PEFT's module makes and keeps several tensors of the output's size. With the backward written out only
-x and the narrow x A' are kept, and nothing is computed for the weight, which is frozen.
+Linears that read the same rows (query, key and value; gate and up) are computed as one. Left to autograd, PEFT's
+modules make and keep several tensors of the output's size; with the backward written out only x and the narrow x A' are
+kept, and nothing is computed for the weights, which are frozen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,57 +18,95 @@ from torch import Tensor
 from rarl.policy.half import product, product_back
 
 
-class Projection:
-    """One linear of the language model: torch's module or, with an adapter, PEFT's around it."""
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """The trained A [r, I] and B [O, r] of one linear, and which columns of the joint output and of x A' are its."""
 
-    def __init__(self, module: Any) -> None:
-        base = getattr(module, "base_layer", module)
-        self.weight_OI: Tensor = base.weight
-        self.bias_O: Tensor | None = base.bias
-        self.has_adapter = base is not module
-        if self.has_adapter:
-            [name] = module.active_adapters
-            self.trained: tuple[Tensor, Tensor] = (module.lora_A[name].weight, module.lora_B[name].weight)
-            self.scale = float(module.scaling[name])
-            same = self.trained[0].dtype == self.weight_OI.dtype
-            # What is computed with: A [r, I] and B [O, r] in the weight's own dtype, brought up to date by `refresh`.
-            self.used = self.trained if same else tuple(t.detach().to(self.weight_OI.dtype) for t in self.trained)
+    A_rI: Tensor
+    B_Or: Tensor
+    scale: float
+    output: slice
+    low: slice
+
+
+class Projection:
+    """Linears side by side: torch's modules or, with an adapter, PEFT's around them. Output [T, O], O their sum.
+
+    The modules go on working: their weights become views of one joint tensor.
+    """
+
+    def __init__(self, *modules: Any) -> None:
+        bases = [getattr(module, "base_layer", module) for module in modules]
+        self.weight_OI = _join([base.weight for base in bases])
+        biases = [base.bias for base in bases]
+        self.bias_O = None if biases[0] is None else _join(biases)
+        self.adapters: list[Adapter] = []
+        output = low = 0
+        for module, base in zip(modules, bases, strict=True):
+            if module is not base:
+                [name] = module.active_adapters
+                A_rI, B_Or = module.lora_A[name].weight, module.lora_B[name].weight
+                columns, rank = slice(output, output + len(base.weight)), slice(low, low + len(A_rI))
+                self.adapters.append(Adapter(A_rI, B_Or, float(module.scaling[name]), columns, rank))
+                low += len(A_rI)
+            output += len(base.weight)
+        self.refresh()
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Take over what the optimizer changed into the tensors that are computed with, in the weights' own dtype."""
+        if self.adapters:
+            self._A_RI = torch.cat([adapter.A_rI for adapter in self.adapters]).to(self.weight_OI.dtype)
+            self._B_Or = [adapter.B_Or.detach().to(self.weight_OI.dtype) for adapter in self.adapters]
 
     def __call__(self, rows_TI: Tensor, adapted: bool) -> Tensor:
-        """[T, O]; without the adapter where `adapted` is false."""
+        """[T, O]; without the adapters where `adapted` is false."""
+        adapted = adapted and bool(self.adapters)
+        if not torch.is_grad_enabled():
+            return self.forward(rows_TI)[0] if adapted else product(rows_TI, self.weight_OI, self.bias_O)
         output_TO: Tensor
-        if adapted and self.has_adapter:
-            output_TO = _Adapted.apply(rows_TI, *self.trained, *self.used, self)  # type: ignore[no-untyped-call]
+        if adapted:
+            output_TO = _Adapted.apply(rows_TI, self, *self.trained)  # type: ignore[no-untyped-call]
         else:
             output_TO = _Frozen.apply(rows_TI, self.weight_OI, self.bias_O)  # type: ignore[no-untyped-call]
         return output_TO
 
-    def forward(self, rows_TI: Tensor, A_rI: Tensor, B_Or: Tensor) -> tuple[Tensor, Tensor]:
-        """The output [T, O] and x A' [T, r], outside of autograd."""
-        low_Tr = rows_TI @ A_rI.t()
-        return product(rows_TI, self.weight_OI, self.bias_O).addmm_(low_Tr, B_Or.t(), alpha=self.scale), low_Tr
+    @property
+    def trained(self) -> list[Tensor]:
+        """All A, then all B: what `backward` gives gradients of."""
+        return [adapter.A_rI for adapter in self.adapters] + [adapter.B_Or for adapter in self.adapters]
 
-    def backward(self, grad_TO: Tensor, A_rI: Tensor, B_Or: Tensor, *, for_input: bool) -> tuple[Tensor, Tensor | None]:
-        """The gradients of x A' [T, r] and, if it is asked for, of x [T, I]."""
-        grad_low_Tr = (grad_TO @ B_Or).mul_(self.scale)
-        if not for_input:
-            return grad_low_Tr, None
-        return grad_low_Tr, product_back(grad_TO, self.weight_OI).addmm_(grad_low_Tr, A_rI)
+    def forward(self, rows_TI: Tensor) -> tuple[Tensor, Tensor]:
+        """Outside of autograd: the output [T, O] and x A' [T, R] of all adapters."""
+        output_TO, low_TR = product(rows_TI, self.weight_OI, self.bias_O), rows_TI @ self._A_RI.t()
+        for adapter, B_Or in zip(self.adapters, self._B_Or, strict=True):
+            output_TO[:, adapter.output].addmm_(low_TR[:, adapter.low], B_Or.t(), alpha=adapter.scale)
+        return output_TO, low_TR
 
-    def adapter_gradients(
-        self, grad_TO: Tensor, grad_low_Tr: Tensor, rows_TI: Tensor, low_Tr: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """The gradients of A [r, I] and B [O, r], in their own dtype."""
-        A_rI, B_Or = self.trained
-        return (grad_low_Tr.t() @ rows_TI).to(A_rI.dtype), (grad_TO.t() @ low_Tr).mul_(self.scale).to(B_Or.dtype)
+    def back(self, grad_TO: Tensor, *, to_rows: bool) -> tuple[Tensor, Tensor | None]:
+        """The gradients of x A' [T, R] and, if it is asked for, of x [T, I]."""
+        members = zip(self.adapters, self._B_Or, strict=True)
+        grad_low_TR = torch.cat([(grad_TO[:, one.output] @ B_Or).mul_(one.scale) for one, B_Or in members], 1)
+        if not to_rows:
+            return grad_low_TR, None
+        return grad_low_TR, product_back(grad_TO, self.weight_OI).addmm_(grad_low_TR, self._A_RI)
+
+    def back_to_adapters(self, grad_TO: Tensor, grad_low_TR: Tensor, rows_TI: Tensor, low_TR: Tensor) -> list[Tensor]:
+        """The gradients of `trained`, in their own dtype."""
+        grad_A_RI = grad_low_TR.t() @ rows_TI
+        grads_B = [(grad_TO[:, one.output].t() @ low_TR[:, one.low]).mul_(one.scale) for one in self.adapters]
+        grads = [grad_A_RI[one.low] for one in self.adapters] + grads_B
+        return [grad.to(trained.dtype) for grad, trained in zip(grads, self.trained, strict=True)]
 
 
-@torch.no_grad()
-def refresh(projections: Iterable[Projection]) -> None:
-    """Bring the adapters' copies in the computing dtype up to date. In float32 there are none."""
-    stale = [p for p in projections if p.has_adapter and p.used is not p.trained]
-    if stale:
-        torch._foreach_copy_([used for p in stale for used in p.used], [new for p in stale for new in p.trained])
+def _join(weights: Sequence[Tensor]) -> Tensor:
+    """One tensor of all rows, the given ones made views of it."""
+    if len(weights) == 1:
+        return weights[0]
+    joint = torch.cat([weight.detach() for weight in weights])
+    for weight, rows in zip(weights, joint.split([len(weight) for weight in weights]), strict=True):
+        weight.data = rows
+    return joint
 
 
 class _Frozen(torch.autograd.Function):
@@ -84,50 +124,57 @@ class _Frozen(torch.autograd.Function):
 
 
 class _Adapted(torch.autograd.Function):
-    """The trained A and B are arguments to get their gradients, the used ones to be computed with."""
-
     @staticmethod
-    def forward(
-        ctx: Any, rows_TI: Tensor, A: Tensor, B: Tensor, used_A: Tensor, used_B: Tensor, projection: Projection
-    ) -> Tensor:
-        output_TO, low_Tr = projection.forward(rows_TI, used_A, used_B)
-        ctx.save_for_backward(rows_TI, low_Tr, used_A, used_B)
+    def forward(ctx: Any, rows_TI: Tensor, projection: Projection, *trained: Tensor) -> Tensor:
+        output_TO, low_TR = projection.forward(rows_TI)
+        ctx.save_for_backward(rows_TI, low_TR)
         ctx.projection = projection
         return output_TO
 
     @staticmethod
     def backward(ctx: Any, grad_TO: Tensor) -> tuple[Tensor | None, ...]:
-        rows_TI, low_Tr, used_A, used_B = ctx.saved_tensors
+        rows_TI, low_TR = ctx.saved_tensors
         projection: Projection = ctx.projection
-        low, grad_TI = projection.backward(grad_TO, used_A, used_B, for_input=ctx.needs_input_grad[0])
-        return grad_TI, *projection.adapter_gradients(grad_TO, low, rows_TI, low_Tr), None, None, None
+        grad_low_TR, grad_TI = projection.back(grad_TO, to_rows=ctx.needs_input_grad[0])
+        return grad_TI, None, *projection.back_to_adapters(grad_TO, grad_low_TR, rows_TI, low_TR)
 
 
-def gated_down(gate_TI: Tensor, up_TI: Tensor, down: Projection, adapted: bool) -> Tensor:
-    """down(silu(gate) * up) [T, H]; the product, the widest tensor of a layer, is computed again in the backward."""
-    if not (adapted and down.has_adapter):
-        return down(F.silu(gate_TI) * up_TI, adapted)
-    output_TH: Tensor = _GatedDown.apply(gate_TI, up_TI, *down.trained, *down.used, down)  # type: ignore[no-untyped-call]
+def gated_down(gate_up_TI: Tensor, down: Projection, adapted: bool) -> Tensor:
+    """down(silu(gate) * up) [T, H] of gate and up side by side.
+
+    Their product, the widest tensor of a layer, is not kept but computed again in the backward.
+    """
+    adapted = adapted and bool(down.adapters)
+    if not adapted or not torch.is_grad_enabled():
+        return down(_gated(gate_up_TI), adapted)
+    output_TH: Tensor = _GatedDown.apply(gate_up_TI, down, *down.trained)  # type: ignore[no-untyped-call]
     return output_TH
+
+
+def _gated(gate_up_TI: Tensor) -> Tensor:
+    gate, up = gate_up_TI.chunk(2, 1)
+    return F.silu(gate) * up
 
 
 class _GatedDown(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, gate: Tensor, up: Tensor, A: Tensor, B: Tensor, used_A: Tensor, used_B: Tensor, down: Projection
-    ) -> Tensor:
-        output_TH, low_Tr = down.forward(F.silu(gate).mul_(up), used_A, used_B)
-        ctx.save_for_backward(gate, up, low_Tr, used_A, used_B)
+    def forward(ctx: Any, gate_up_TI: Tensor, down: Projection, *trained: Tensor) -> Tensor:
+        output_TH, low_TR = down.forward(_gated(gate_up_TI))
+        ctx.save_for_backward(gate_up_TI, low_TR)
         ctx.down = down
         return output_TH
 
     @staticmethod
     def backward(ctx: Any, grad_TH: Tensor) -> tuple[Tensor | None, ...]:
-        gate_TI, up_TI, low_Tr, used_A, used_B = ctx.saved_tensors
+        gate_up_TI, low_TR = ctx.saved_tensors
         down: Projection = ctx.down
-        low, grad_TI = down.backward(grad_TH, used_A, used_B, for_input=True)
-        assert grad_TI is not None
-        silu_TI = F.silu(gate_TI)
-        grads = down.adapter_gradients(grad_TH, low, silu_TI * up_TI, low_Tr)
-        grad_gate_TI = torch.ops.aten.silu_backward(grad_TI * up_TI, gate_TI)
-        return grad_gate_TI, grad_TI.mul_(silu_TI), *grads, None, None, None
+        grad_low_TR, grad_product = down.back(grad_TH, to_rows=True)
+        assert grad_product is not None
+        gate, up = gate_up_TI.chunk(2, 1)
+        silu = F.silu(gate)
+        grads = down.back_to_adapters(grad_TH, grad_low_TR, silu * up, low_TR)
+        grad_TI = torch.empty_like(gate_up_TI)
+        grad_gate, grad_up = grad_TI.chunk(2, 1)
+        torch.mul(grad_product, silu, out=grad_up)
+        grad_gate.copy_(torch.ops.aten.silu_backward(grad_product.mul_(up), gate))
+        return grad_TI, None, *grads

@@ -11,17 +11,25 @@ from torch import Tensor
 
 def rms_norm(hidden_TH: Tensor, weight_H: Tensor, epsilon: float) -> Tensor:
     """x / rms(x), in float32, times a frozen weight [T, H]."""
+    if not torch.is_grad_enabled():
+        return _normed(hidden_TH, weight_H, epsilon)[0]
     normed_TH: Tensor = _RmsNorm.apply(hidden_TH, weight_H, epsilon)  # type: ignore[no-untyped-call]
     return normed_TH
+
+
+def _normed(hidden_TH: Tensor, weight_H: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    """And 1 / rms(x) [T, 1]."""
+    wide_TH = hidden_TH.float()
+    scale_T1 = wide_TH.pow(2).mean(-1, keepdim=True).add_(epsilon).rsqrt_()
+    return (wide_TH * scale_T1).to(hidden_TH.dtype) * weight_H, scale_T1
 
 
 class _RmsNorm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden_TH: Tensor, weight_H: Tensor, epsilon: float) -> Tensor:
-        wide_TH = hidden_TH.float()
-        scale_T1 = wide_TH.pow(2).mean(-1, keepdim=True).add_(epsilon).rsqrt_()
+        normed_TH, scale_T1 = _normed(hidden_TH, weight_H, epsilon)
         ctx.save_for_backward(hidden_TH, weight_H, scale_T1)
-        return (wide_TH * scale_T1).to(hidden_TH.dtype) * weight_H
+        return normed_TH
 
     @staticmethod
     def backward(ctx: Any, grad_TH: Tensor) -> tuple[Tensor, None, None]:
@@ -40,6 +48,8 @@ class Rotation:
     sin: Tensor
 
     def __call__(self, heads_THd: Tensor) -> Tensor:
+        if not torch.is_grad_enabled():
+            return _rotated(heads_THd, self.cos, self.sin)
         rotated_THd: Tensor = _Rotate.apply(heads_THd, self.cos, self.sin)  # type: ignore[no-untyped-call]
         return rotated_THd
 
