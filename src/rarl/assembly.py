@@ -20,6 +20,7 @@ from rarl.evaluation import Summary
 from rarl.evaluation import evaluate as evaluate_split
 from rarl.exporting import require_joinable, save_adapter
 from rarl.policy import Policy
+from rarl.policy.loading import threads_for
 from rarl.prompting import Pool, ask, load_pool, parse
 from rarl.registry import engines, judges
 from rarl.reporting import Result, read_results, write_report
@@ -62,8 +63,9 @@ def train(config: RunConfig, *, out: Path | None = None) -> Run:
     The folder is `out`, or a new one under config.run.out. Whatever is wrong with the input is found before it is made.
     """
     path = require_free(out or free_path(config.run.out, _name(config.run.name, config.run.method)))
-    session = _Session.open(config)
-    return session.run(RunFolder.create(path, config))
+    with threads_for(config.model.base):
+        session = _Session.open(config)
+        return session.run(RunFolder.create(path, config))
 
 
 def sft(config: RunConfig, *, out: Path | None = None) -> Run:
@@ -77,7 +79,8 @@ def resume(folder: Path) -> Run:
     if run.report.is_file():  # the last thing that a run writes
         logger.warning("%s is finished: nothing was left to do", run.path)
         return Run(run.path, tuple(read_results(run.path)))
-    return _Session.open(run.config).run(run)
+    with threads_for(run.config.model.base):
+        return _Session.open(run.config).run(run)
 
 
 def evaluate(
@@ -102,10 +105,11 @@ def evaluate(
     config = RunConfig().override([*settings, *overrides])
     dataset = _load(config, config.data.split, config.eval.limit)
     pool, make_engine = load_pool(config.prompt.pool), engines.get(config.rollout.engine)
-    policy = Policy.load(config.model)
-    folder = out or free_path(config.run.out, f"eval-{data}-{split}")
-    with closing(make_engine(policy)) as engine:
-        return _evaluate(engine, dataset, pool, config, folder)
+    with threads_for(base):
+        policy = Policy.load(config.model)
+        folder = out or free_path(config.run.out, f"eval-{data}-{split}")
+        with closing(make_engine(policy)) as engine:
+            return _evaluate(engine, dataset, pool, config, folder)
 
 
 def predict(
@@ -129,7 +133,8 @@ def predict(
     pool = load_pool(config.prompt.pool)
     prompt = ask(example, pool.reasoning if reasoning else pool.direct)
     sampling = Sampling(temperature=0.0, max_new_tokens=config.rollout.max_new_tokens)
-    [[rollout]] = NativeEngine(Policy.load(config.model)).generate([prompt], 1, sampling, Draws(0))
+    with threads_for(base):
+        [[rollout]] = NativeEngine(Policy.load(config.model)).generate([prompt], 1, sampling, Draws(0))
     parsed = parse(rollout.text, prompt.shape)
     return Prediction(parsed.reasoning, parsed.answer, rollout.text)
 

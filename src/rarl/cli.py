@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,8 +45,6 @@ def main() -> None:
     # Read when torch is first imported. Threads that spin while they wait rob each other where the cores are busy:
     # small models on a CPU then take many times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    # PEFT asks transformers by a name that its next version drops: nothing that a user could do about.
-    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
     try:
         app()
     except RarlError as error:

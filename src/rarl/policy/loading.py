@@ -17,6 +17,7 @@ from rarl.extras import needed_for
 
 TINY = "tiny"  # the embedded checkpoint's name
 SUPPORTED = ("qwen2_vl", "qwen2_5_vl")
+MOMENT_BYTES = 100_000_000  # weights that need no progress bar
 DTYPES = ("float32", "bfloat16", "float16")
 
 
@@ -84,9 +85,8 @@ def load_base(config: Model) -> Any:
     from transformers.utils import logging as transformers_logging
 
     base, device = resolve_base(config.base), pick_device(config.device)
-    if config.base == TINY:
-        transformers_logging.disable_progress_bar()  # it loads in a moment
-        torch.set_num_threads(1)  # its products are too small to share, and so any number of cores gives the same bytes
+    if _loads_in_a_moment(base):
+        transformers_logging.disable_progress_bar()
     with _told_if_unfit(config.base):
         model: Any = AutoModelForImageTextToText.from_pretrained(base, dtype=pick_dtype(config.dtype, device))
     if config.adapter:
@@ -94,6 +94,23 @@ def load_base(config: Model) -> Any:
     model.requires_grad_(False)
     model.eval()
     return model.to(device)
+
+
+@contextmanager
+def threads_for(base: str) -> Iterator[None]:
+    """One thread of torch for the embedded checkpoint, whose products are too small to share: it is faster, and any
+    number of cores gives the same bytes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if base == TINY else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _loads_in_a_moment(base: str) -> bool:
+    weights = [file.stat().st_size for file in Path(base).glob("*.safetensors")]
+    return bool(weights) and sum(weights) < MOMENT_BYTES
 
 
 @contextmanager
@@ -107,6 +124,14 @@ def _told_if_unfit(base: str) -> Iterator[None]:
             else f"Get it with `hf download {base}` where there is a network, or give a local folder."
         )
         raise ModelError(f"base model {base!r} could not be loaded: {first_line(error)} {remedy}") from error
+
+
+@contextmanager
+def quiet_peft() -> Iterator[None]:
+    """Without a warning that no user can heed: PEFT asks transformers by a name that is going out of use."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
+        yield
 
 
 def first_line(error: Exception) -> str:
@@ -126,7 +151,7 @@ def _merged(model: Any, adapter: str, base: str) -> Any:
     if not (Path(adapter) / "adapter_model.safetensors").is_file():
         raise ModelError(f"{adapter} is no adapter: it has no adapter_model.safetensors")
     try:
-        with warnings.catch_warnings():
+        with quiet_peft():
             # PEFT only warns of weights that it doesn't find, and goes on with zeros in their place.
             warnings.filterwarnings("error", message="Found missing adapter keys")
             return PeftModel.from_pretrained(model, adapter).merge_and_unload()

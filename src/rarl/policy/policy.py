@@ -14,7 +14,7 @@ from rarl.extras import needed_for
 from rarl.policy.attention import Layout, PackedGroups
 from rarl.policy.half import widen_linears
 from rarl.policy.language import LanguageModel
-from rarl.policy.loading import load_base, lora_target, require_supported, resolve_base
+from rarl.policy.loading import load_base, lora_target, quiet_peft, require_supported, resolve_base
 from rarl.policy.logprobs import TokenLogprobs, masked_logits, token_logprobs
 from rarl.policy.processor import Processor
 from rarl.policy.prompts import EncodedPrompt, Packed, encode, pack, predicting_rows
@@ -105,7 +105,7 @@ def _with_adapter(base: Any, lora: Lora, draws: Draws) -> Any:
     config = LoraConfig(
         r=lora.r, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=lora_target(base, lora), task_type="CAUSAL_LM"
     )
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), quiet_peft():
         torch.manual_seed(draws.at("lora").integer())
         return get_peft_model(base, config)
 
