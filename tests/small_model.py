@@ -144,4 +144,6 @@ def batch() -> GroupBatch:
     lengths_B = torch.tensor([9, 1, 5, 2, 7, 3])
     generator = torch.Generator().manual_seed(3)
     ids_BT = torch.randint(8, 290, (6, 9), generator=generator)
-    return GroupBatch(prompts, (3, 2, 1), ids_BT, torch.arange(9) < lengths_B[:, None], torch.zeros(6))
+    return GroupBatch(
+        prompts, (3, 2, 1), ids_BT, torch.arange(9) < lengths_B[:, None], torch.zeros(6), torch.zeros(6, 9)
+    )

@@ -104,7 +104,9 @@ class Train(Section):
     updates_per_batch: int = Field(1, ge=1)
     max_grad_norm: float = Field(1.0, gt=0)
     resample: int = Field(0, ge=0)  # rounds of replacing groups in which all rewards are equal
-    tokens_per_batch: int = Field(16384, ge=1)  # a micro-batch holds whole groups up to so many tokens
+    # Mean difference of a token's log-prob between engine and trainer beyond which a run stops; none: by the dtype.
+    parity_tolerance: float | None = Field(None, gt=0)
+    tokens_per_batch: int = Field(16384, ge=1)  # a micro-batch holds whole groups, or parts of one, up to this
 
 
 class Sft(Section):

@@ -41,12 +41,18 @@ def test_completions_that_could_not_be_scored_are_left_out() -> None:
         (1000, [(2, 2, 2)]),
         (40, [(2, 2), (2,)]),  # each group has 10 tokens of prompt and 6 of completions
         (20, [(2,), (2,), (2,)]),
-        (1, [(2,), (2,), (2,)]),  # a group beyond the budget is a batch by itself
+        (15, [(1,)] * 6),  # a group beyond the budget is cut, its prompt in each part
+        (1, [(1,)] * 6),  # one completion is the least
     ],
 )
-def test_batches_hold_whole_groups_up_to_the_budget(budget: int, sizes: list[tuple[int, ...]]) -> None:
+def test_batches_hold_whole_groups_up_to_the_budget_and_parts_beyond_it(
+    budget: int, sizes: list[tuple[int, ...]]
+) -> None:
     batches = group_batches([group([2, 4])] * 3, budget, lambda prompt: 10)
+    batches = list(batches)
     assert [batch.sizes for batch in batches] == sizes
+    assert [length for batch in batches for length in batch.lengths] == [2, 4] * 3
+    assert all(len(batch.prompts) == len(batch.sizes) for batch in batches)
 
 
 @pytest.mark.parametrize(
@@ -54,9 +60,11 @@ def test_batches_hold_whole_groups_up_to_the_budget(budget: int, sizes: list[tup
     [
         ([[True, False], [False, False]], (2,), "one run of True"),
         ([[True, True], [True, False]], (3,), "do not cover"),
-        ([[True, True]], (2,), "do not fit"),
+        ([[True, True]], (2,), "does not fit"),
     ],
 )
 def test_a_batch_checks_its_shapes(mask: list[list[bool]], sizes: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        GroupBatch((PROMPT,), sizes, torch.zeros(2, 2, dtype=torch.long), torch.tensor(mask), torch.zeros(2))
+        GroupBatch(
+            (PROMPT,), sizes, torch.zeros(2, 2, dtype=torch.long), torch.tensor(mask), torch.zeros(2), torch.zeros(2, 2)
+        )

@@ -3,59 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from rarl.algo.batch import GroupBatch
-from rarl.types import Group, Prompt
+from rarl.types import Group, Prompt, Rollout
 
 
 def scored_lengths(groups: Sequence[Group]) -> list[int]:
     """Token counts of the completions that count: those with a total."""
-    return [
-        len(rollout.token_ids)
-        for group in groups
-        for rollout, score in zip(group.rollouts, group.scores, strict=True)
-        if score.total is not None
-    ]
+    return [len(member.rollout.token_ids) for group in groups for member in _scored(group)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A scored completion and its advantage."""
+
+    rollout: Rollout
+    advantage: float
+
+
+Part = tuple[Prompt, list[_Member]]  # some completions of one prompt
 
 
 def group_batches(groups: Sequence[Group], budget: int, prompt_length: Callable[[Prompt], int]) -> Iterator[GroupBatch]:
-    """Batches of whole groups, in order, of at most `budget` tokens; a group beyond it is a batch by itself.
+    """Batches of whole groups, in order, of at most `budget` tokens.
 
-    Completions that could not be scored are left out, and with them groups in which nothing could be.
+    A group beyond the budget is cut, its prompt computed again for each part; one completion is the least that a part
+    holds. Completions that could not be scored are left out, and with them groups in which nothing could be.
     """
-    gathered: list[Group] = []
+    gathered: list[Part] = []
     room = budget
     for group in groups:
-        tokens = sum(scored_lengths([group]))
-        if not tokens:
-            continue
-        tokens += prompt_length(group.prompt)
-        if gathered and tokens > room:
-            yield to_batch(gathered)
-            gathered, room = [], budget
-        gathered.append(group)
-        room -= tokens
+        length = prompt_length(group.prompt)
+        for members in _parts(_scored(group), budget - length):
+            tokens = length + _tokens(members)
+            if gathered and tokens > room:
+                yield _to_batch(gathered)
+                gathered, room = [], budget
+            gathered.append((group.prompt, members))
+            room -= tokens
     if gathered:
-        yield to_batch(gathered)
+        yield _to_batch(gathered)
 
 
 def to_batch(groups: Sequence[Group]) -> GroupBatch:
     """The scored completions of some groups as one batch, on the CPU."""
-    rows, advantages, sizes = [], [], []
-    for group in groups:
-        members = zip(group.rollouts, group.scores, group.advantages, strict=True)
-        scored = [(rollout.token_ids, advantage) for rollout, score, advantage in members if score.total is not None]
-        rows += [torch.tensor(token_ids) for token_ids, _ in scored]
-        advantages += [advantage for _, advantage in scored]
-        sizes.append(len(scored))
-    ids_BT = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-    lengths_B = torch.tensor([len(row) for row in rows])
+    return _to_batch([(group.prompt, _scored(group)) for group in groups])
+
+
+def _scored(group: Group) -> list[_Member]:
+    members = zip(group.rollouts, group.scores, group.advantages, strict=True)
+    return [_Member(rollout, advantage) for rollout, score, advantage in members if score.total is not None]
+
+
+def _tokens(members: Sequence[_Member]) -> int:
+    return sum(len(member.rollout.token_ids) for member in members)
+
+
+def _parts(members: Sequence[_Member], room: int) -> Iterator[list[_Member]]:
+    """Runs of completions of at most `room` tokens, or of one completion."""
+    part: list[_Member] = []
+    for member in members:
+        if part and _tokens([*part, member]) > room:
+            yield part
+            part = []
+        part.append(member)
+    if part:
+        yield part
+
+
+def _to_batch(parts: Sequence[Part]) -> GroupBatch:
+    members = [member for _, part in parts for member in part]
+    ids_BT = pad_sequence([torch.tensor(member.rollout.token_ids) for member in members], batch_first=True)
+    sampled_BT = pad_sequence([torch.tensor(member.rollout.logprobs) for member in members], batch_first=True)
+    lengths_B = torch.tensor([len(member.rollout.token_ids) for member in members])
     return GroupBatch(
-        prompts=tuple(group.prompt for group in groups),
-        sizes=tuple(sizes),
+        prompts=tuple(prompt for prompt, _ in parts),
+        sizes=tuple(len(part) for _, part in parts),
         completion_ids_BT=ids_BT,
         mask_BT=torch.arange(ids_BT.shape[1]) < lengths_B[:, None],
-        advantages_B=torch.tensor(advantages),
+        advantages_B=torch.tensor([member.advantage for member in members]),
+        sampled_BT=sampled_BT,
     )

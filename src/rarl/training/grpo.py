@@ -25,6 +25,7 @@ from rarl.training.grouping import group_batches, scored_lengths
 from rarl.training.learner import Learner
 from rarl.training.loop import Clock
 from rarl.training.metrics import LossSums, Values, group_metrics, log_metrics
+from rarl.training.parity import EVERY, TOLERANCE, Parity, require_adapter_at_work
 from rarl.types import Engine, Example, Group, Sampling
 
 
@@ -93,6 +94,9 @@ class Grpo:
             groups = [group for group in groups if group.informative]
         batches = list(group_batches(groups, train.tokens_per_batch, lambda prompt: len(self.policy.encode(prompt))))
         temperature = self.config.rollout.temperature
+        parity = Parity()
+        if batches and self.learner.step % EVERY == 0:
+            require_adapter_at_work(self.policy, batches[0], self.learner.step + 1)
         references = [self.policy.reference_logprobs(batch, temperature) if train.beta else None for batch in batches]
         olds: list[Tensor] = []
         sums = LossSums()
@@ -101,11 +105,16 @@ class Grpo:
                 logprobs_BT, entropy_BT = self.policy.logprobs(batch, temperature)
                 if update == 0:
                     olds.append(logprobs_BT.detach())  # pi_old is the policy that sampled: its own first forward
+                    parity.add(batch, logprobs_BT)
                 output = self._loss(batch, logprobs_BT, olds[place], references[place], n)
                 output.loss.backward()
                 sums.add(output, float(entropy_BT.detach().sum()))
+            parity.require(self._tolerance(), self.learner.step + 1)
             sums.grad_norm, sums.lr = self.learner.update()
-        return sums.means(train.updates_per_batch, with_kl=bool(train.beta))
+        return sums.means(train.updates_per_batch, with_kl=bool(train.beta)) | parity.values()
+
+    def _tolerance(self) -> float:
+        return self.config.train.parity_tolerance or TOLERANCE[self.policy.head_VH.dtype]
 
     def _loss(
         self, batch: GroupBatch, logprobs_BT: Tensor, old_BT: Tensor, reference_BT: Tensor | None, n: float
