@@ -68,14 +68,15 @@ def test_the_tolerance_is_the_users() -> None:
 
 
 def test_an_adapter_that_changes_nothing_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    policy, batch = small_model.policy(), small_model.batch()
-    require_adapter_at_work(policy, batch, step=1)
+    policy = small_model.policy()
+    rollout = sampled(policy)[0].rollouts[0]
+    require_adapter_at_work(policy, rollout, step=1)
     hidden = policy.language.hidden
     monkeypatch.setattr(policy.language, "hidden", lambda *a, **k: hidden(*a, **{**k, "adapted": False}))
     with pytest.raises(RarlError, match="step 1: the adapter is trained but not active"):
-        require_adapter_at_work(policy, batch, step=1)
+        require_adapter_at_work(policy, rollout, step=1)
 
 
 def test_a_fresh_adapter_need_not_change_anything() -> None:
     policy = small_model.policy(lora_scale=0.0)
-    require_adapter_at_work(policy, small_model.batch(), step=1)
+    require_adapter_at_work(policy, sampled(policy)[0].rollouts[0], step=1)

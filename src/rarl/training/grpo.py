@@ -48,6 +48,8 @@ class Grpo:
         sample = partial(self._groups, step=step, clock=clock)
         groups, replaced = self._informative(sample(examples, draws), draws, sample)
         self.write(step + 1, groups)
+        if step % EVERY == 0:
+            require_adapter_at_work(self.policy, groups[0].rollouts[0], step + 1)
         with clock.phase("train"):
             return group_metrics(groups, replaced) | log_metrics(self.scorer.take_log()) | self.update(groups)
 
@@ -95,8 +97,6 @@ class Grpo:
         batches = list(group_batches(groups, train.tokens_per_batch, lambda prompt: len(self.policy.encode(prompt))))
         temperature = self.config.rollout.temperature
         parity = Parity()
-        if batches and self.learner.step % EVERY == 0:
-            require_adapter_at_work(self.policy, batches[0], self.learner.step + 1)
         references = [self.policy.reference_logprobs(batch, temperature) if train.beta else None for batch in batches]
         olds: list[Tensor] = []
         sums = LossSums()

@@ -10,7 +10,9 @@ from torch import Tensor
 from rarl.algo.batch import GroupBatch
 from rarl.errors import RarlError
 from rarl.policy import Policy
+from rarl.training.grouping import to_batch
 from rarl.training.metrics import Values
+from rarl.types import Group, Rollout, Score
 
 # Mean difference of a token's two log-probs that rounding explains; what it comes to is in docs/performance.md.
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.1, torch.float16: 0.05}
@@ -52,21 +54,13 @@ class Parity:
             )
 
 
-def require_adapter_at_work(policy: Policy, batch: GroupBatch, step: int) -> None:
-    """RarlError where the adapter has been trained and yet changes no log-prob."""
+def require_adapter_at_work(policy: Policy, rollout: Rollout, step: int) -> None:
+    """RarlError where the adapter has been trained and yet changes no log-prob of a completion."""
     trained = [parameter for name, parameter in policy.network.named_parameters() if "lora_B" in name]
     if not any(bool(B.any()) for B in trained):
         return  # nothing has been learnt yet
-    first = slice(0, 1)
-    one = GroupBatch(
-        batch.prompts[:1],
-        (1,),
-        batch.completion_ids_BT[first],
-        batch.mask_BT[first],
-        batch.advantages_B[first],
-        batch.sampled_BT[first],
-    )
+    batch = to_batch([Group(rollout.prompt, (rollout,), (Score(0.0, {}),), (0.0,))])
     with torch.no_grad():
-        with_it, without = (policy.logprobs(one, 1.0, adapted=adapted).logprobs for adapted in (True, False))
+        with_it, without = (policy.logprobs(batch, 1.0, adapted=adapted).logprobs for adapted in (True, False))
     if torch.equal(with_it, without):
         raise RarlError(f"step {step}: the adapter is trained but not active: the log-probs are the same without it")
