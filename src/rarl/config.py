@@ -36,6 +36,7 @@ class Model(Section):
     device: str = "auto"
     max_vision_tokens: int = Field(1024, ge=4)  # per image: 1,024 tokens are about 900 x 900 pixels
     gradient_checkpointing: bool = False
+    cache_dir: str = ""  # where vision features outlive a run; empty: ~/.cache/rarl, "off": nowhere
 
 
 class Lora(Section):
@@ -181,7 +182,7 @@ class RunConfig(Section):
 
     def digest(self) -> str:
         """A short hash of what decides the result: all of it but where it is written."""
-        values = self.model_dump(mode="json", exclude={"run": {"name", "out"}, "tracking": True})
+        values = self.model_dump(mode="json", exclude={"run": {"name", "out"}, "model": {"cache_dir"}, "tracking": True})
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
     @model_validator(mode="after")

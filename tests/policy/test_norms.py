@@ -20,7 +20,8 @@ def test_the_norm_and_its_gradient_are_those_of_transformers() -> None:
 def test_the_rotation_and_its_gradient_are_those_of_transformers() -> None:
     angles = torch.rand(5, 4) * 6
     heads = torch.randn(5, 3, 8, requires_grad=True)
-    mine = Rotation(angles.cos()[:, None], angles.sin()[:, None])(heads)
+    rotation = Rotation(angles.cos()[:, None], angles.sin()[:, None])
+    mine = rotation(heads, 3)
     whole = torch.cat([angles, angles], 1)[None]
     theirs, _ = apply_rotary_pos_emb(heads.transpose(0, 1)[None], heads.transpose(0, 1)[None], whole.cos(), whole.sin())
     theirs = theirs[0].transpose(0, 1)
@@ -30,8 +31,14 @@ def test_the_rotation_and_its_gradient_are_those_of_transformers() -> None:
     torch.testing.assert_close(a, b)
 
 
-def test_some_rows_turn_as_they_do_among_all() -> None:
+def test_heads_that_are_values_are_not_turned() -> None:
     angles = torch.rand(5, 1, 4)
     rotation = Rotation(angles.cos(), angles.sin())
-    heads, rows = torch.randn(5, 3, 8), torch.tensor([4, 1])
-    assert torch.equal(rotation.of(rows)(heads[rows]), rotation(heads)[rows])
+    heads = torch.randn(5, 3, 8, requires_grad=True)
+    some = rotation(heads, 2)
+    assert torch.equal(some[:, 2], heads[:, 2])
+    assert torch.equal(some[:, :2], rotation(heads[:, :2], 2))
+    some[:, 2].sum().backward()
+    assert torch.equal(heads.grad, torch.cat([torch.zeros(5, 2, 8), torch.ones(5, 1, 8)], 1))
+    with torch.no_grad():
+        assert torch.equal(rotation(heads, 2), some)

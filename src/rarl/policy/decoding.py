@@ -20,7 +20,8 @@ class Prefill(PackedGroups):
         self.keys_values_TKd: list[tuple[Tensor, Tensor]] = []  # one a layer, over the packed row
 
     def attend(self, layer: int, query_NHd: Tensor, key_TKd: Tensor, value_TKd: Tensor, scale: float) -> Tensor:
-        self.keys_values_TKd.append((key_TKd, value_TKd))
+        # Copies: keys and values are views of rows that hold the queries too.
+        self.keys_values_TKd.append((key_TKd.clone(), value_TKd.clone()))
         return super().attend(layer, query_NHd, key_TKd, value_TKd, scale)
 
 

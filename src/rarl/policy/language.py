@@ -67,7 +67,7 @@ class Layer:
     def __init__(self, module: Any, index: int) -> None:
         attention, mlp = module.self_attn, module.mlp
         self.index, self.width = index, int(attention.head_dim)
-        self.heads = (attention.config.num_attention_heads, attention.config.num_key_value_heads)
+        self.heads, self.key_heads = attention.config.num_attention_heads, attention.config.num_key_value_heads
         self.query_key_value = Projection(attention.q_proj, attention.k_proj, attention.v_proj)
         self.output = Projection(attention.o_proj)
         self.gate_up, self.down = Projection(mlp.gate_proj, mlp.up_proj), Projection(mlp.down_proj)
@@ -81,8 +81,8 @@ class Layer:
     ) -> Tensor:
         """[T, H], or [N, H] of the wanted rows alone; keys and values are those of all T."""
         rows = self.query_key_value(rms_norm(hidden_TH, *self._norms[0]), adapted)
-        turned, value_TKd = rows.view(len(rows), -1, self.width).split([sum(self.heads), self.heads[1]], 1)
-        query_NHd, key_TKd = rotation(turned).split(self.heads, 1)
+        rows_THd = rotation(rows.view(len(rows), -1, self.width), self.heads + self.key_heads)  # all but the values
+        query_NHd, key_TKd, value_TKd = rows_THd.split([self.heads, self.key_heads, self.key_heads], 1)
         if rows_N is not None:
             hidden_TH, query_NHd = hidden_TH[rows_N], query_NHd[rows_N]
         attended_NHd = layout.attend(self.index, query_NHd, key_TKd, value_TKd, self._scale)

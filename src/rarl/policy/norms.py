@@ -47,29 +47,32 @@ class Rotation:
     cos: Tensor
     sin: Tensor
 
-    def __call__(self, heads_THd: Tensor) -> Tensor:
+    def __call__(self, heads_THd: Tensor, count: int) -> Tensor:
+        """All heads, the first `count` of them turned; nothing is kept for the backward but the angles."""
         if not torch.is_grad_enabled():
-            return _rotated(heads_THd, self.cos, self.sin)
-        rotated_THd: Tensor = _Rotate.apply(heads_THd, self.cos, self.sin)  # type: ignore[no-untyped-call]
-        return rotated_THd
-
-    def of(self, rows_N: Tensor) -> Rotation:
-        """Of some of the rows."""
-        return Rotation(self.cos[rows_N], self.sin[rows_N])
+            return _turned(heads_THd, self.cos, self.sin, count)
+        turned_THd: Tensor = _Turn.apply(heads_THd, self.cos, self.sin, count)  # type: ignore[no-untyped-call]
+        return turned_THd
 
 
-class _Rotate(torch.autograd.Function):
+class _Turn(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, heads_THd: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    def forward(ctx: Any, heads_THd: Tensor, cos: Tensor, sin: Tensor, count: int) -> Tensor:
         ctx.save_for_backward(cos, sin)
-        return _rotated(heads_THd, cos, sin)
+        ctx.count = count
+        return _turned(heads_THd, cos, sin, count)
 
     @staticmethod
-    def backward(ctx: Any, grad_THd: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad_THd: Tensor) -> tuple[Tensor, None, None, None]:
         cos, sin = ctx.saved_tensors
-        return _rotated(grad_THd, cos, -sin), None, None
+        return _turned(grad_THd, cos, -sin, ctx.count), None, None, None
 
 
-def _rotated(heads_THd: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    first, second = heads_THd.chunk(2, -1)
-    return torch.cat([first * cos - second * sin, second * cos + first * sin], -1)
+def _turned(heads_THd: Tensor, cos: Tensor, sin: Tensor, count: int) -> Tensor:
+    turned_THd = torch.empty_like(heads_THd)
+    first, second = heads_THd[:, :count].chunk(2, -1)
+    into_first, into_second = turned_THd[:, :count].chunk(2, -1)
+    torch.mul(first, cos, out=into_first).addcmul_(second, sin, value=-1)
+    torch.mul(second, cos, out=into_second).addcmul_(first, sin)
+    turned_THd[:, count:] = heads_THd[:, count:]
+    return turned_THd

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,11 @@ class Processor:
                 f"the chat template of {base!r} writes {IMAGE_TOKEN} {count} times for one image; once is due"
             )
         return cls(tokenizer, image_processor, max_vision_tokens)
+
+    @property
+    def setting(self) -> str:
+        """All that decides which patches an image becomes, as JSON."""
+        return json.dumps(self.image_processor.to_dict() | {"size": self._size}, sort_keys=True, default=str)
 
     def pixels(self, image: Image, name: str) -> Pixels:
         """Resized, normalised patches of an RGB image. `name` is for the error on an impossible aspect."""

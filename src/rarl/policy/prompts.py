@@ -16,10 +16,7 @@ from rarl.types import Prompt
 
 @dataclass(frozen=True, slots=True)
 class EncodedPrompt:
-    """Token ids [P], each image's features, M-RoPE positions [3, P], and the completion's first position.
-
-    Ids and positions are on the CPU, the features where the model is.
-    """
+    """Token ids [P], each image's features, M-RoPE positions [3, P], and the completion's first position. On the CPU."""
 
     ids_P: Tensor
     is_image_P: Tensor
