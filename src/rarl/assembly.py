@@ -20,6 +20,7 @@ from rarl.evaluation import Summary
 from rarl.evaluation import evaluate as evaluate_split
 from rarl.exporting import require_joinable, save_adapter
 from rarl.policy import Policy
+from rarl.policy.features import OFF
 from rarl.policy.loading import threads_for
 from rarl.prompting import Pool, ask, load_pool, parse
 from rarl.registry import engines, judges
@@ -122,7 +123,9 @@ def predict(
     reasoning: bool = True,
 ) -> Prediction:
     """Answer a question about images that have no label, greedily. For research only: not for clinical use."""
-    config = RunConfig().override([f"model.base={json.dumps(base)}", f"model.adapter={json.dumps(adapter or '')}"])
+    # Nothing is left behind of an image that is asked about once.
+    named = {"model.base": base, "model.adapter": adapter or "", "model.cache_dir": OFF}
+    config = RunConfig().override([f"{key}={json.dumps(value)}" for key, value in named.items()])
     sources = tuple(FileImage(Path(image)) for image in images)
     for source in sources:
         source.read()  # a wrong file is told before the model is loaded

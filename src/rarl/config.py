@@ -182,7 +182,9 @@ class RunConfig(Section):
 
     def digest(self) -> str:
         """A short hash of what decides the result: all of it but where it is written."""
-        values = self.model_dump(mode="json", exclude={"run": {"name", "out"}, "model": {"cache_dir"}, "tracking": True})
+        values = self.model_dump(
+            mode="json", exclude={"run": {"name", "out"}, "model": {"cache_dir"}, "tracking": True}
+        )
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from rarl.config import Lora, Model
 from rarl.draws import Draws
 from rarl.extras import needed_for
 from rarl.policy.attention import Layout, PackedGroups
+from rarl.policy.features import features_folder
 from rarl.policy.half import widen_linears
 from rarl.policy.language import LanguageModel
 from rarl.policy.loading import load_base, lora_target, quiet_peft, require_supported, resolve_base
@@ -27,9 +29,17 @@ PROMPTS_KEPT = 256  # encoded; a step's own, and some of those before
 class Policy:
     """`network` is the PEFT model; without an adapter (a base to evaluate) it is the base itself."""
 
-    def __init__(self, base: Any, processor: Processor, lora: Lora | None = None, draws: Draws | None = None) -> None:
+    def __init__(
+        self,
+        base: Any,
+        processor: Processor,
+        lora: Lora | None = None,
+        draws: Draws | None = None,
+        features: Path | None = None,
+    ) -> None:
+        """`features` is where those of images are kept for later runs; by default in RAM alone."""
         self.base, self.processor = base, processor
-        self.vision = VisionFeatures(base, processor)
+        self.vision = VisionFeatures(base, processor, features)
         widen_linears(base.model.visual)
         self.network = base if lora is None else _with_adapter(base, lora, draws or Draws(0))
         self.language = LanguageModel(base.model.language_model)
@@ -43,7 +53,7 @@ class Policy:
         """The base of a config on its device, with a fresh adapter when `lora` is given. Errors: ModelError."""
         require_supported(model.base)
         processor = Processor.load(resolve_base(model.base), model.max_vision_tokens)
-        policy = cls(load_base(model), processor, lora, draws)
+        policy = cls(load_base(model), processor, lora, draws, features_folder(model))
         policy.language.checkpointing = model.gradient_checkpointing
         return policy
 

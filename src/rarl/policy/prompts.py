@@ -16,7 +16,7 @@ from rarl.types import Prompt
 
 @dataclass(frozen=True, slots=True)
 class EncodedPrompt:
-    """Token ids [P], each image's features, M-RoPE positions [3, P], and the completion's first position. On the CPU."""
+    """Token ids [P], each image's features, M-RoPE positions [3, P], the completion's first position: on the CPU."""
 
     ids_P: Tensor
     is_image_P: Tensor
