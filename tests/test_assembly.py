@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,9 @@ import rarl
 from rarl import assembly
 from rarl.config import RunConfig
 from rarl.errors import ConfigError, DataError, MissingExtraError, ModelError, RarlError, RunFolderError
+from rarl.policy import Policy
+from rarl.policy.loading import resolve_base
+from rarl.policy.vision import VisionFeatures
 from rarl.runlog import RunFolder, read_rows
 
 SHORT = [
@@ -72,6 +76,31 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(run: assembl
     other = rarl.train(config("run.seed=1", "eval.enabled=false"), out=tmp_path / "other")
     assert contents(other.folder, LOGS) != contents(run.folder, LOGS)
     assert not (other.folder / "eval").exists()
+
+
+def test_an_image_is_encoded_once_in_a_run_and_never_again_in_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what is read instead of computed gives the same bytes."""
+    towers: list[VisionFeatures] = []
+    load = Policy.load
+
+    def watched(*arguments: Any) -> Policy:
+        policy = load(*arguments)
+        towers.append(policy.vision)
+        return policy
+
+    monkeypatch.setattr(Policy, "load", watched)
+    without, cold, warm = (
+        rarl.train(
+            config("train.steps=2", "data.limit=3", "eval.limit=2", f"model.cache_dir={place}"), out=tmp_path / name
+        )
+        for name, place in (("without", "off"), ("cold", tmp_path / "kept"), ("warm", tmp_path / "kept"))
+    )
+    assert [tower.encodes for tower in towers] == [5, 5, 0]  # of three questions and two, each with its own picture
+    assert [tower.disk_hits for tower in towers] == [0, 0, 5]
+    names = (*LOGS, "adapter/adapter_model.safetensors", "eval/phantom-test/records.jsonl")
+    assert contents(warm.folder, names) == contents(cold.folder, names) == contents(without.folder, names)
 
 
 def test_an_interrupted_run_goes_on_to_the_same_bytes(
@@ -161,6 +190,13 @@ def test_predict_answers_about_a_picture(tmp_path: Path) -> None:
     assert prediction.answer
     assert prediction.reasoning
     assert prediction.answer in prediction.text
+
+
+def test_predict_leaves_nothing_of_the_picture_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    rarl.load_dataset("phantom", split="test", limit=1)[0].images[0].read().save(tmp_path / "image.png")
+    rarl.predict(resolve_base("tiny"), [tmp_path / "image.png"], "Which modality is this?")
+    assert not (tmp_path / "caches").exists()
 
 
 @pytest.mark.parametrize(
