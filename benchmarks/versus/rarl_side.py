@@ -48,6 +48,7 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
         device=case.device,
         max_vision_tokens=MAX_VISION_TOKENS,
         gradient_checkpointing=case.checkpointing,
+        cache_dir="off",  # features of an earlier measurement would hide what encoding the images costs
     )
     policy = Policy.load(model, LORA)
     load_adapter(policy.network, folder)
