@@ -190,3 +190,11 @@ def test_a_setting_is_known_again_wherever_its_weights_lie() -> None:
     second.model.visual.config._name_or_path = "/elsewhere"
     digests = {setting_digest(network.model.visual, small_model.processor()) for network in (first, second)}
     assert len(digests) == 1
+
+
+def test_the_same_bits_read_as_other_numbers_are_another_setting() -> None:
+    network = small_model.network().to(torch.bfloat16)
+    before = setting_digest(network.model.visual, small_model.processor())
+    for parameter in network.parameters():
+        parameter.data = parameter.data.view(torch.float16)
+    assert setting_digest(network.model.visual, small_model.processor()) != before
