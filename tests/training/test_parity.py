@@ -13,6 +13,7 @@ from rarl.draws import Draws
 from rarl.engines import NativeEngine
 from rarl.errors import RarlError
 from rarl.policy import Policy
+from rarl.policy.recording import Products
 from rarl.prompting import load_pool
 from rarl.rewards import Scorer
 from rarl.training.batches import Batches
@@ -72,7 +73,7 @@ def test_an_adapter_that_changes_nothing_stops_the_run(monkeypatch: pytest.Monke
     rollout = sampled(policy)[0].rollouts[0]
     require_adapter_at_work(policy, rollout, step=1)
     hidden = policy.language.hidden
-    monkeypatch.setattr(policy.language, "hidden", lambda *a, **k: hidden(*a, **{**k, "adapted": False}))
+    monkeypatch.setattr(policy.language, "hidden", lambda *arguments: hidden(*arguments[:-1], Products(adapted=False)))
     with pytest.raises(RarlError, match="step 1: the adapter is trained but not active"):
         require_adapter_at_work(policy, rollout, step=1)
 

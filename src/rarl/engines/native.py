@@ -13,7 +13,9 @@ from rarl.engines.sampling import draw, uniforms
 from rarl.errors import RarlError
 from rarl.policy import Policy
 from rarl.policy.decoding import Decoding, Prefill
+from rarl.policy.norms import Rotation
 from rarl.policy.prompts import EncodedPrompt, pack
+from rarl.policy.recording import Products
 from rarl.types import Finish, Prompt, Rollout, Sampling
 
 CHECK_EVERY = 4  # tokens between looks at which completions are done: each look waits for the device
@@ -44,11 +46,15 @@ class NativeEngine:
     ) -> list[list[Rollout]]:
         seeds = [draws.at(prompt.example.id, i).integer() for prompt in prompts for i in range(n)]
         encoded = [self.policy.encode(prompt) for prompt in prompts]
-        tokens_BC, logprobs_BC = self._decode(encoded, n, sampling, uniforms(seeds, sampling.max_new_tokens))
+        drawn = self._decode(encoded, n, sampling, uniforms(seeds, sampling.max_new_tokens))
+        rows = zip(drawn.tokens_BC.tolist(), drawn.logprobs_BC.tolist(), strict=True)
         rollouts = [
             self._rollout(prompts[row // n], tokens, logprobs, seeds[row])
-            for row, (tokens, logprobs) in enumerate(zip(tokens_BC.tolist(), logprobs_BC.tolist(), strict=True))
+            for row, (tokens, logprobs) in enumerate(rows)
         ]
+        if self.policy.recording:
+            token_ids = [rollout.token_ids for rollout in rollouts]
+            self.policy.recording.note(prompts, [len(prompt) for prompt in encoded], drawn.fed, token_ids)
         return [rollouts[start : start + n] for start in range(0, len(rollouts), n)]
 
     def _rollout(self, prompt: Prompt, tokens: list[int], logprobs: list[float], seed: int) -> Rollout:
@@ -58,18 +64,18 @@ class NativeEngine:
         finish = Finish.STOP if ends else Finish.LENGTH
         return Rollout(prompt, tuple(tokens[:length]), tuple(logprobs[:length]), text, finish, seed)
 
-    def _decode(
-        self, prompts: Sequence[EncodedPrompt], n: int, sampling: Sampling, uniform_BC: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Tokens and log-probs [B, C] on the CPU; what follows a completion's end token means nothing."""
+    def _decode(self, prompts: Sequence[EncodedPrompt], n: int, sampling: Sampling, uniform_BC: Tensor) -> _Drawn:
+        """What follows a completion's end token means nothing."""
         policy, language = self.policy, self.policy.language
+        products = policy.recording or Products()
         language.refresh()
-        hidden_NH, prefill = self._prefill(prompts)
+        hidden_NH, prefill = self._prefill(prompts, products)
         if not bool(hidden_NH.isfinite().all()):
             raise RarlError("the model computes no numbers any more (NaN or inf): lower train.lr, or use float32")
         layout = Decoding(prefill, n, sampling.max_new_tokens)
-        slots = _Slots.start([prompt.next_position for prompt in prompts], n, policy.device)
+        slots = _Slots.start(len(prompts), n, policy.device)
         out = _Drawn(uniform_BC.to(policy.device))
+        rotations = self._rotations(prompts, n, sampling.max_new_tokens)
         end_E = torch.tensor(policy.end_ids, device=policy.device)
         hidden_SH = hidden_NH.repeat_interleave(n, 0)
         for step in range(sampling.max_new_tokens):
@@ -84,16 +90,24 @@ class NativeEngine:
                 if kept_s is None:
                     break
                 tokens_S = tokens_S[kept_s]
-            rotation = language.rotation((slots.next_S + step).expand(3, -1))
-            hidden_SH = language.hidden(language.embed(tokens_S), rotation, layout)
+            out.fed.append(slots.rows_S)
+            hidden_SH = language.hidden(language.embed(tokens_S), rotations.of((step, slots.rows_S)), layout, products)
             layout.step += 1
-        return out.tokens_BC.cpu(), out.logprobs_BC.cpu()
+        return out
 
-    def _prefill(self, prompts: Sequence[EncodedPrompt]) -> tuple[Tensor, Prefill]:
+    def _rotations(self, prompts: Sequence[EncodedPrompt], n: int, steps: int) -> Rotation:
+        """Those of all the completions' tokens, by step [steps, B, ..]."""
+        first_B = torch.tensor([prompt.next_position for prompt in prompts]).repeat_interleave(n)
+        positions_CB = (first_B + torch.arange(steps)[:, None]).to(self.policy.device)
+        flat = self.policy.language.rotation(positions_CB.flatten().expand(3, -1))
+        shape = (*positions_CB.shape, *flat.cos.shape[1:])
+        return Rotation(flat.cos.view(shape), flat.sin.view(shape))
+
+    def _prefill(self, prompts: Sequence[EncodedPrompt], products: Products) -> tuple[Tensor, Prefill]:
         """One packed forward over all prompts: the last hidden state of each [N, H], and every layer's K/V."""
         packed = pack(prompts, [()] * len(prompts))
         prefill = Prefill(packed.prompt_lengths, self.policy.device)
-        return self.policy.hidden(packed, prefill), prefill
+        return self.policy.hidden(packed, prefill, products), prefill
 
 
 @dataclass
@@ -101,15 +115,14 @@ class _Slots:
     """Which completion [S] each place of the decode batch works on; S = groups x completions, group by group."""
 
     rows_S: Tensor
-    next_S: Tensor  # the position of the completion's first token
     done_S: Tensor
     groups: int
 
     @classmethod
-    def start(cls, next_positions: Sequence[int], n: int, device: torch.device) -> _Slots:
-        next_S = torch.tensor(next_positions, device=device).repeat_interleave(n)
-        rows_S = torch.arange(len(next_S), device=device)
-        return cls(rows_S, next_S, torch.zeros(len(next_S), dtype=torch.bool, device=device), len(next_positions))
+    def start(cls, groups: int, n: int, device: torch.device) -> _Slots:
+        return cls(
+            torch.arange(groups * n, device=device), torch.zeros(groups * n, dtype=torch.bool, device=device), groups
+        )
 
     def compact(self, layout: Decoding) -> Tensor | None:
         """Give up places whose completion is done: indices of the places kept, None when all are done.
@@ -128,7 +141,7 @@ class _Slots:
         first_busy_ng = done_NG[groups_n].int().argsort(dim=1, stable=True)[:, :most]
         kept_s = (groups_n[:, None] * G + first_busy_ng).flatten()
         layout.keep(groups_n, kept_s, most)
-        self.rows_S, self.next_S, self.done_S = self.rows_S[kept_s], self.next_S[kept_s], self.done_S[kept_s]
+        self.rows_S, self.done_S = self.rows_S[kept_s], self.done_S[kept_s]
         self.groups = len(groups_n)
         return kept_s
 
@@ -140,6 +153,7 @@ class _Drawn:
         self.uniform_BC = uniform_BC
         self.tokens_BC = torch.zeros(uniform_BC.shape, dtype=torch.long, device=uniform_BC.device)
         self.logprobs_BC = torch.zeros_like(uniform_BC)
+        self.fed: list[Tensor] = []  # at each step, the completions [S] whose token went through the model
 
     def record(self, rows_S: Tensor, step: int, tokens_S: Tensor, logprobs_S: Tensor) -> None:
         self.tokens_BC[rows_S, step] = tokens_S

@@ -12,13 +12,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-FEW_ROWS = 32  # below this the product is bound by reading the weight, and widening it only adds to that
+FEW_ROWS = 32  # below this a product is bound by reading the weight, and widening it only adds to that
+PIECE = 768  # outputs at a time that a product of few rows computes on a CPU; measured in docs/performance.md
 
 
 def product(rows_TI: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) -> Tensor:
     """x W' + b [T, O] in the dtype of the rows, outside of autograd."""
     if not _widens(rows_TI, weight_OI):
-        return F.linear(rows_TI, weight_OI, bias_O)
+        return (
+            _in_pieces(rows_TI, weight_OI, bias_O)
+            if _is_flat(rows_TI, weight_OI)
+            else F.linear(rows_TI, weight_OI, bias_O)
+        )
     bias_O = None if bias_O is None else bias_O.float()
     return F.linear(rows_TI.float(), weight_OI.float(), bias_O).to(rows_TI.dtype)
 
@@ -49,6 +54,20 @@ def is_slow(device: str, dtype: torch.dtype) -> bool:
 
 def _widens(rows: Tensor, weight: Tensor) -> bool:
     return is_slow(weight.device.type, weight.dtype) and rows.numel() // rows.shape[-1] >= FEW_ROWS
+
+
+def _is_flat(rows: Tensor, weight_OI: Tensor) -> bool:
+    """Whether the product has so few rows and so many outputs that the CPU's library loses time on its own packing."""
+    return rows.ndim == 2 and len(rows) < FEW_ROWS and len(weight_OI) > 2 * PIECE and not rows.is_cuda
+
+
+def _in_pieces(rows_TI: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
+    """x W' + b computed for some outputs at a time."""
+    output_TO = rows_TI.new_empty(len(rows_TI), len(weight_OI))
+    pieces = -(-len(weight_OI) // PIECE)
+    for into, weight in zip(output_TO.tensor_split(pieces, 1), weight_OI.tensor_split(pieces), strict=True):
+        torch.mm(rows_TI, weight.t(), out=into)
+    return output_TO if bias_O is None else output_TO.add_(bias_O)
 
 
 def _forward(linear: nn.Linear, rows: Tensor) -> Tensor:

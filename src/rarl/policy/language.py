@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from rarl.policy.attention import Layout
-from rarl.policy.linear import Projection, gated_down
+from rarl.policy.linear import Projection
 from rarl.policy.norms import Rotation, rms_norm
+from rarl.policy.recording import Products
 
 
 class LanguageModel:
@@ -47,13 +48,13 @@ class LanguageModel:
         half = cos_1Td.shape[-1] // 2  # both halves of a head turn by the same angles
         return Rotation(cos_1Td[0, :, None, :half].contiguous(), sin_1Td[0, :, None, :half].contiguous())
 
-    def hidden(self, embeddings_TH: Tensor, rotation: Rotation, layout: Layout, *, adapted: bool = True) -> Tensor:
+    def hidden(self, embeddings_TH: Tensor, rotation: Rotation, layout: Layout, products: Products) -> Tensor:
         """Last hidden states [N, H] of the rows that `layout.read_N` names, or of all T."""
         self.tokens_computed += len(embeddings_TH)
         hidden_TH = embeddings_TH
         for layer in self.layers:
             rows_N = layout.read_N if layer is self.layers[-1] else None
-            compute = partial(layer.forward, rotation=rotation, layout=layout, rows_N=rows_N, adapted=adapted)
+            compute = partial(layer.forward, rotation=rotation, layout=layout, rows_N=rows_N, products=products)
             if self.checkpointing and torch.is_grad_enabled():
                 hidden_TH = checkpoint(compute, hidden_TH, use_reentrant=False, preserve_rng_state=False)
             else:
@@ -77,15 +78,15 @@ class Layer:
         self._scale = float(attention.scaling)
 
     def forward(
-        self, hidden_TH: Tensor, *, rotation: Rotation, layout: Layout, rows_N: Tensor | None, adapted: bool
+        self, hidden_TH: Tensor, *, rotation: Rotation, layout: Layout, rows_N: Tensor | None, products: Products
     ) -> Tensor:
         """[T, H], or [N, H] of the wanted rows alone; keys and values are those of all T."""
-        rows = self.query_key_value(rms_norm(hidden_TH, *self._norms[0]), adapted)
+        rows = products.of(self.query_key_value, rms_norm(hidden_TH, *self._norms[0]))
         rows_THd = rotation(rows.view(len(rows), -1, self.width), self.heads + self.key_heads)  # all but the values
         query_NHd, key_TKd, value_TKd = rows_THd.split([self.heads, self.key_heads, self.key_heads], 1)
         if rows_N is not None:
             hidden_TH, query_NHd = hidden_TH[rows_N], query_NHd[rows_N]
         attended_NHd = layout.attend(self.index, query_NHd, key_TKd, value_TKd, self._scale)
-        hidden_NH = hidden_TH + self.output(attended_NHd.flatten(1), adapted)
-        gate_up_NI = self.gate_up(rms_norm(hidden_NH, *self._norms[1]), adapted)
-        return hidden_NH + gated_down(gate_up_NI, self.down, adapted)
+        hidden_NH = hidden_TH + products.of(self.output, attended_NHd.flatten(1))
+        gate_up_NI = products.of(self.gate_up, rms_norm(hidden_NH, *self._norms[1]))
+        return hidden_NH + products.gated(self.down, gate_up_NI)

@@ -54,21 +54,25 @@ class Projection:
 
     @torch.no_grad()
     def refresh(self) -> None:
-        """Take over what the optimizer changed into the tensors that are computed with, in the weights' own dtype."""
+        """Take over what the optimizer changed into what is computed with: all A as one [R, I], and all B, scaled, as
+        the blocks of one [O, R], both in the dtype of the weights."""
         if self.adapters:
-            self._A_RI = torch.cat([adapter.A_rI for adapter in self.adapters]).to(self.weight_OI.dtype)
-            self._B_Or = [adapter.B_Or.detach().to(self.weight_OI.dtype) for adapter in self.adapters]
+            like = self.weight_OI
+            self._A_RI = torch.cat([adapter.A_rI for adapter in self.adapters]).to(like.dtype)
+            self._B_OR = like.new_zeros(len(like), len(self._A_RI))
+            for adapter in self.adapters:
+                self._B_OR[adapter.output, adapter.low] = adapter.scale * adapter.B_Or
 
-    def __call__(self, rows_TI: Tensor, adapted: bool) -> Tensor:
-        """[T, O]; without the adapters where `adapted` is false."""
+    def __call__(self, rows_TI: Tensor, adapted: bool, known: Tensor | None = None) -> Tensor:
+        """[T, O]; without the adapters where `adapted` is false. A `known` output is not computed again."""
         adapted = adapted and bool(self.adapters)
         if not torch.is_grad_enabled():
             return self.forward(rows_TI)[0] if adapted else product(rows_TI, self.weight_OI, self.bias_O)
         output_TO: Tensor
         if adapted:
-            output_TO = _Adapted.apply(rows_TI, self, *self.trained)  # type: ignore[no-untyped-call]
+            output_TO = _Adapted.apply(rows_TI, self, _Known(known), *self.trained)  # type: ignore[no-untyped-call]
         else:
-            output_TO = _Frozen.apply(rows_TI, self.weight_OI, self.bias_O)  # type: ignore[no-untyped-call]
+            output_TO = _Frozen.apply(rows_TI, self, _Known(known))  # type: ignore[no-untyped-call]
         return output_TO
 
     @property
@@ -76,27 +80,26 @@ class Projection:
         """All A, then all B: what `backward` gives gradients of."""
         return [adapter.A_rI for adapter in self.adapters] + [adapter.B_Or for adapter in self.adapters]
 
-    def forward(self, rows_TI: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, rows_TI: Tensor, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Outside of autograd: the output [T, O] and x A' [T, R] of all adapters."""
-        output_TO, low_TR = product(rows_TI, self.weight_OI, self.bias_O), rows_TI @ self._A_RI.t()
-        for adapter, B_Or in zip(self.adapters, self._B_Or, strict=True):
-            output_TO[:, adapter.output].addmm_(low_TR[:, adapter.low], B_Or.t(), alpha=adapter.scale)
-        return output_TO, low_TR
+        low_TR = rows_TI @ self._A_RI.t()
+        if known is not None:
+            return known, low_TR
+        return product(rows_TI, self.weight_OI, self.bias_O).addmm_(low_TR, self._B_OR.t()), low_TR
 
     def back(self, grad_TO: Tensor, *, to_rows: bool) -> tuple[Tensor, Tensor | None]:
         """The gradients of x A' [T, R] and, if it is asked for, of x [T, I]."""
-        members = zip(self.adapters, self._B_Or, strict=True)
-        grad_low_TR = torch.cat([(grad_TO[:, one.output] @ B_Or).mul_(one.scale) for one, B_Or in members], 1)
+        grad_low_TR = grad_TO @ self._B_OR
         if not to_rows:
             return grad_low_TR, None
         return grad_low_TR, product_back(grad_TO, self.weight_OI).addmm_(grad_low_TR, self._A_RI)
 
     def back_to_adapters(self, grad_TO: Tensor, grad_low_TR: Tensor, rows_TI: Tensor, low_TR: Tensor) -> list[Tensor]:
         """The gradients of `trained`, in their own dtype."""
-        grad_A_RI = grad_low_TR.t() @ rows_TI
-        grads_B = [(grad_TO[:, one.output].t() @ low_TR[:, one.low]).mul_(one.scale) for one in self.adapters]
-        grads = [grad_A_RI[one.low] for one in self.adapters] + grads_B
-        return [grad.to(trained.dtype) for grad, trained in zip(grads, self.trained, strict=True)]
+        grad_A_RI, grad_B_OR = grad_low_TR.t() @ rows_TI, grad_TO.t() @ low_TR
+        grads_A = [grad_A_RI[one.low] for one in self.adapters]
+        grads_B = [grad_B_OR[one.output, one.low] * one.scale for one in self.adapters]
+        return [grad.to(to.dtype) for grad, to in zip([*grads_A, *grads_B], self.trained, strict=True)]
 
 
 def _join(weights: Sequence[Tensor]) -> Tensor:
@@ -109,24 +112,32 @@ def _join(weights: Sequence[Tensor]) -> Tensor:
     return joint
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An output that was computed before, hidden from autograd: it is no input that a gradient could go to."""
+
+    output_TO: Tensor | None
+
+
 class _Frozen(torch.autograd.Function):
     """x W' + b of a weight that gets no gradient: not even x is kept."""
 
     @staticmethod
-    def forward(ctx: Any, rows_TI: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
-        ctx.save_for_backward(weight_OI)
-        return product(rows_TI, weight_OI, bias_O)
+    def forward(ctx: Any, rows_TI: Tensor, projection: Projection, known: _Known) -> Tensor:
+        ctx.projection = projection
+        if known.output_TO is not None:
+            return known.output_TO
+        return product(rows_TI, projection.weight_OI, projection.bias_O)
 
     @staticmethod
     def backward(ctx: Any, grad_TO: Tensor) -> tuple[Tensor, None, None]:
-        (weight_OI,) = ctx.saved_tensors
-        return product_back(grad_TO, weight_OI), None, None
+        return product_back(grad_TO, ctx.projection.weight_OI), None, None
 
 
 class _Adapted(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rows_TI: Tensor, projection: Projection, *trained: Tensor) -> Tensor:
-        output_TO, low_TR = projection.forward(rows_TI)
+    def forward(ctx: Any, rows_TI: Tensor, projection: Projection, known: _Known, *trained: Tensor) -> Tensor:
+        output_TO, low_TR = projection.forward(rows_TI, known.output_TO)
         ctx.save_for_backward(rows_TI, low_TR)
         ctx.projection = projection
         return output_TO
@@ -136,18 +147,18 @@ class _Adapted(torch.autograd.Function):
         rows_TI, low_TR = ctx.saved_tensors
         projection: Projection = ctx.projection
         grad_low_TR, grad_TI = projection.back(grad_TO, to_rows=ctx.needs_input_grad[0])
-        return grad_TI, None, *projection.back_to_adapters(grad_TO, grad_low_TR, rows_TI, low_TR)
+        return grad_TI, None, None, *projection.back_to_adapters(grad_TO, grad_low_TR, rows_TI, low_TR)
 
 
-def gated_down(gate_up_TI: Tensor, down: Projection, adapted: bool) -> Tensor:
-    """down(silu(gate) * up) [T, H] of gate and up side by side.
+def gated_down(gate_up_TI: Tensor, down: Projection, adapted: bool, known: Tensor | None = None) -> Tensor:
+    """down(silu(gate) * up) [T, H] of gate and up side by side; a `known` output is not computed again.
 
     Their product, the widest tensor of a layer, is not kept but computed again in the backward.
     """
     adapted = adapted and bool(down.adapters)
     if not adapted or not torch.is_grad_enabled():
-        return down(_gated(gate_up_TI), adapted)
-    output_TH: Tensor = _GatedDown.apply(gate_up_TI, down, *down.trained)  # type: ignore[no-untyped-call]
+        return down(_gated(gate_up_TI), adapted, known)
+    output_TH: Tensor = _GatedDown.apply(gate_up_TI, down, _Known(known), *down.trained)  # type: ignore[no-untyped-call]
     return output_TH
 
 
@@ -158,8 +169,8 @@ def _gated(gate_up_TI: Tensor) -> Tensor:
 
 class _GatedDown(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, gate_up_TI: Tensor, down: Projection, *trained: Tensor) -> Tensor:
-        output_TH, low_TR = down.forward(_gated(gate_up_TI))
+    def forward(ctx: Any, gate_up_TI: Tensor, down: Projection, known: _Known, *trained: Tensor) -> Tensor:
+        output_TH, low_TR = down.forward(_gated(gate_up_TI), known.output_TO)
         ctx.save_for_backward(gate_up_TI, low_TR)
         ctx.down = down
         return output_TH
@@ -177,4 +188,4 @@ class _GatedDown(torch.autograd.Function):
         grad_gate, grad_up = grad_TI.chunk(2, 1)
         torch.mul(grad_product, silu, out=grad_up)
         grad_gate.copy_(torch.ops.aten.silu_backward(grad_product.mul_(up), gate))
-        return grad_TI, None, *grads
+        return grad_TI, None, None, *grads

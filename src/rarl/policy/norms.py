@@ -54,6 +54,10 @@ class Rotation:
         turned_THd: Tensor = _Turn.apply(heads_THd, self.cos, self.sin, count)  # type: ignore[no-untyped-call]
         return turned_THd
 
+    def of(self, rows: Any) -> Rotation:
+        """Of some of the rows, by index."""
+        return Rotation(self.cos[rows], self.sin[rows])
+
 
 class _Turn(torch.autograd.Function):
     @staticmethod

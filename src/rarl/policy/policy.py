@@ -20,6 +20,7 @@ from rarl.policy.loading import load_base, lora_target, quiet_peft, require_supp
 from rarl.policy.logprobs import TokenLogprobs, masked_logits, token_logprobs
 from rarl.policy.processor import Processor
 from rarl.policy.prompts import EncodedPrompt, Packed, encode, pack, predicting_rows
+from rarl.policy.recording import Products, Recording
 from rarl.policy.vision import VisionFeatures
 from rarl.types import Prompt
 
@@ -46,6 +47,7 @@ class Policy:
         self.head_VH: Tensor = base.lm_head.weight
         self.suppressed_V = processor.suppressed(len(self.head_VH), self.device)
         self.end_ids = _end_ids(base, processor)
+        self.recording: Recording | None = None  # where sampling keeps what the next training pass can use
         self._encoded: dict[int, tuple[Prompt, EncodedPrompt]] = {}
 
     @classmethod
@@ -75,14 +77,14 @@ class Policy:
             known = self._encoded[id(prompt)] = prompt, encode(prompt, self.base, self.processor, self.vision)
         return known[1]
 
-    def hidden(self, packed: Packed, layout: Layout, *, adapted: bool = True) -> Tensor:
+    def hidden(self, packed: Packed, layout: Layout, products: Products) -> Tensor:
         """Last hidden states [N, H] of the rows that the layout reads."""
         embeddings_LH = self.language.embed(packed.ids_L.to(self.device))
         features = [features_VH for prompt in packed.prompts for features_VH in prompt.features_VH]
         if features:
             embeddings_LH[packed.is_image_L.to(self.device)] = torch.cat(features).to(embeddings_LH)
         rotation = self.language.rotation(packed.positions_3L.to(self.device))
-        return self.language.hidden(embeddings_LH, rotation, layout, adapted=adapted)
+        return self.language.hidden(embeddings_LH, rotation, layout, products)
 
     def logits(self, hidden_BH: Tensor, temperature: float = 1.0) -> Tensor:
         """Next-token logits [B, V], float32, suppressed tokens at -inf."""
@@ -95,12 +97,20 @@ class Policy:
         fed = [[next(rows)[: next(lengths) - 1] for _ in range(size)] for size in batch.sizes]
         packed = pack([self.encode(prompt) for prompt in batch.prompts], fed)
         layout = PackedGroups(packed.prompt_lengths, packed.fed_lengths, self.device)
-        hidden_NH = self.hidden(packed, layout, adapted=adapted)
+        hidden_NH = self.hidden(packed, layout, self._products(batch, adapted=adapted))
         predicting_T = predicting_rows(packed.fed_lengths).to(self.device)
         ids_BT, mask_BT = batch.completion_ids_BT.to(self.device), batch.mask_BT.to(self.device)
         scores = token_logprobs(hidden_NH[predicting_T], self.head_VH, ids_BT[mask_BT], self.suppressed_V, temperature)
         zeros_BT = torch.zeros(mask_BT.shape, device=self.device)
         return TokenLogprobs(*(zeros_BT.masked_scatter(mask_BT, values_T) for values_T in scores))
+
+    def _products(self, batch: GroupBatch, *, adapted: bool) -> Products:
+        """Those that sampling has recorded, once; else computed."""
+        if not adapted or not torch.is_grad_enabled():
+            return Products(adapted=adapted)
+        recording, self.recording = self.recording, None
+        replay = recording.replay(batch, keep=self.language.checkpointing) if recording else None
+        return replay or Products()
 
     @torch.no_grad()
     def reference_logprobs(self, batch: GroupBatch, temperature: float) -> Tensor:

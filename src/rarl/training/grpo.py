@@ -18,6 +18,7 @@ from rarl.algo.losses import OBJECTIVES, LossOutput, normaliser, policy_loss
 from rarl.config import RunConfig
 from rarl.draws import Draws
 from rarl.policy import Policy
+from rarl.policy.recording import Recording
 from rarl.prompting import Pool, instruct
 from rarl.rewards import Scorer
 from rarl.training.batches import Batches
@@ -26,7 +27,7 @@ from rarl.training.learner import Learner
 from rarl.training.loop import Clock
 from rarl.training.metrics import LossSums, Values, group_metrics, log_metrics
 from rarl.training.parity import EVERY, TOLERANCE, Parity, require_adapter_at_work
-from rarl.types import Engine, Example, Group, Sampling
+from rarl.types import Engine, Example, Group, Prompt, Sampling
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Grpo:
         rollout, prompting = self.config.rollout, self.config.prompt
         sampling = Sampling(rollout.temperature, rollout.top_p, rollout.max_new_tokens)
         prompts = [instruct(example, self.pool, draws, prompting.diversity) for example in examples]
+        self.policy.recording = Recording() if self._records(prompts, step) else None
         with clock.phase("sample"):
             completions = self.engine.generate(prompts, rollout.group_size, sampling, draws)
         with clock.phase("score"):
@@ -69,6 +71,16 @@ class Grpo:
             advantages = group_advantages([score.total for score in mine], divide_by_std=divide_by_std)
             groups.append(Group(prompt, tuple(rollouts), mine, advantages))
         return groups
+
+    def _records(self, prompts: Sequence[Prompt], step: int) -> bool:
+        """Whether sampling may keep its products: what one micro-batch of training would hold anyway.
+
+        Now and then it doesn't, so that parity is seen between two computations.
+        """
+        rollout, train = self.config.rollout, self.config.train
+        most = len(prompts) * rollout.group_size * rollout.max_new_tokens
+        most += sum(len(self.policy.encode(prompt)) for prompt in prompts)
+        return most <= train.tokens_per_batch and not train.resample and step % EVERY != 0
 
     def _informative(
         self, groups: list[Group], draws: Draws, sample: Callable[[Sequence[Example], Draws], list[Group]]
