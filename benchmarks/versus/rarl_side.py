@@ -1,4 +1,4 @@
-"""This package's step: NativeEngine.generate and Grpo.update as training runs them, with a clock around their parts.
+"""This package's step: Grpo.sample and Grpo.update as training runs them, with a clock around their parts.
 
 The forward is what is left of an update without the reference, the backward and the optimizer, so packing, loss and
 metrics are in it. The guard that training runs every so many steps falls into the step that warms up. Vision features
@@ -30,7 +30,7 @@ from rarl.rewards import Scorer
 from rarl.training.batches import Batches
 from rarl.training.grpo import Grpo
 from rarl.training.learner import Learner
-from rarl.types import Group, Rollout, Sampling, Score
+from rarl.types import Group, Rollout, Score
 from versus.case import BETA, LEARNING_RATE, LORA, MAX_GRAD_NORM, MAX_VISION_TOKENS, Case
 from versus.meter import Meter
 from versus.weights import load_adapter, tiny_forward
@@ -53,7 +53,7 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
     policy = Policy.load(model, LORA)
     load_adapter(policy.network, folder)
     _steer_ends(policy, case)
-    engine, grpo, draws = NativeEngine(policy), _grpo(policy, case), _draws(policy, case)
+    grpo, draws = _grpo(policy, case), _draws(policy, case)
     meter = Meter(policy.device)
     meter.count_images(policy.base.model.visual)
     policy.reference_logprobs = meter.timed("reference", policy.reference_logprobs)  # type: ignore[method-assign]
@@ -70,7 +70,7 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
             meter.restart()
             before = policy.language.tokens_computed
         with meter.phase("step"):
-            lengths = _step(case, engine, grpo, draws, meter)
+            lengths = _step(case, grpo, draws, meter)
     meter.tokens = policy.language.tokens_computed - before
     for clock in (meter.cpu, meter.wall):
         clock["forward"] = clock["update"] - clock["reference"] - clock["backward"] - clock["optimizer"]
@@ -83,10 +83,10 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
     }
 
 
-def _step(case: Case, engine: NativeEngine, grpo: Grpo, draws: Draws, meter: Meter) -> list[int]:
+def _step(case: Case, grpo: Grpo, draws: Draws, meter: Meter) -> list[int]:
     """One step of training on made-up rewards; the completions' lengths."""
     with meter.phase("sampling"):
-        sampled = engine.generate(case.prompts, case.group_size, Sampling(max_new_tokens=case.new_tokens), draws)
+        sampled = grpo.sample(case.prompts, draws, grpo.learner.step)
     with meter.phase("update"):
         grpo.update([_group(rollouts) for rollouts in sampled])
     grpo.learner.step += 1  # as the training loop does

@@ -27,7 +27,7 @@ from rarl.training.batches import Batches
 from rarl.training.grpo import Grpo
 from rarl.training.learner import Learner
 from rarl.training.loop import Clock
-from rarl.types import Example, Group, Prompt, Rollout, Sampling, Score
+from rarl.types import Example, Group, Prompt, Rollout, Score
 
 PIXELS_PER_TOKEN = 28  # along each side of an image
 MAX_VISION_TOKENS = 1280
@@ -52,14 +52,14 @@ def bench_step(
     with clock.phase("build"):
         policy = random_policy(shape, dtype, device)
     prompts = [_prompt(i, vision_tokens) for i in range(groups)]
-    sampling = Sampling(max_new_tokens=new_tokens)
+    grpo = _grpo(policy, config)
     with clock.phase("vision"):
         for prompt in prompts:
             policy.encode(prompt)
     with clock.phase("sample"):
-        rollouts = NativeEngine(policy).generate(prompts, group_size, sampling, Draws(0))
+        rollouts = grpo.sample(prompts, Draws(0), step=1)
     with clock.phase("train"):
-        _grpo(policy, config).update([_made_up_scores(group) for group in rollouts])
+        grpo.update([_made_up_scores(group) for group in rollouts])
     return {
         "shape": shape,
         "vision_tokens": vision_tokens,

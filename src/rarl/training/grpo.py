@@ -27,7 +27,7 @@ from rarl.training.learner import Learner
 from rarl.training.loop import Clock
 from rarl.training.metrics import LossSums, Values, group_metrics, log_metrics
 from rarl.training.parity import EVERY, TOLERANCE, Parity, require_adapter_at_work
-from rarl.types import Engine, Example, Group, Prompt, Sampling
+from rarl.types import Engine, Example, Group, Prompt, Rollout, Sampling
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,9 @@ class Grpo:
 
     def _groups(self, examples: Sequence[Example], draws: Draws, *, step: int, clock: Clock) -> list[Group]:
         """A scored group of completions for each example, all under one instruction."""
-        rollout, prompting = self.config.rollout, self.config.prompt
-        sampling = Sampling(rollout.temperature, rollout.top_p, rollout.max_new_tokens)
-        prompts = [instruct(example, self.pool, draws, prompting.diversity) for example in examples]
-        self.policy.recording = Recording() if self._records(prompts, step) else None
+        prompts = [instruct(example, self.pool, draws, self.config.prompt.diversity) for example in examples]
         with clock.phase("sample"):
-            completions = self.engine.generate(prompts, rollout.group_size, sampling, draws)
+            completions = self.sample(prompts, draws, step)
         with clock.phase("score"):
             scores = self.scorer.score([rollout for group in completions for rollout in group], step)
         divide_by_std = OBJECTIVES[self.config.train.loss].divide_by_std
@@ -71,6 +68,13 @@ class Grpo:
             advantages = group_advantages([score.total for score in mine], divide_by_std=divide_by_std)
             groups.append(Group(prompt, tuple(rollouts), mine, advantages))
         return groups
+
+    def sample(self, prompts: Sequence[Prompt], draws: Draws, step: int) -> list[list[Rollout]]:
+        """A group of completions for each prompt; what that computes is kept for `update` where there is room."""
+        rollout = self.config.rollout
+        self.policy.recording = Recording() if self._records(prompts, step) else None
+        sampling = Sampling(rollout.temperature, rollout.top_p, rollout.max_new_tokens)
+        return self.engine.generate(prompts, rollout.group_size, sampling, draws)
 
     def _records(self, prompts: Sequence[Prompt], step: int) -> bool:
         """Whether sampling may keep its products: what one micro-batch of training would hold anyway.
