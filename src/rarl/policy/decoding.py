@@ -29,7 +29,7 @@ class Decoding:
     """Layout of one decode step: slots [N groups, G completions], each with one new token.
 
     All slots are at the same step, so the completions' own keys need no mask. The prompts, right-padded to the
-    longest, do. Slots of finished completions are given up with `keep`.
+    longest, do where their lengths differ. Slots of finished completions are given up with `keep`.
     """
 
     read_N: Tensor | None = None  # every row is new and read
@@ -41,48 +41,53 @@ class Decoding:
         longest = int(lengths_N.max())
         real_NP = torch.arange(longest) < lengths_N[:, None]
         first_N = lengths_N.cumsum(0) - lengths_N
-        padded_NP = torch.where(real_NP, first_N[:, None] + torch.arange(longest), 0)
         some_key = prefill.keys_values_TKd[0][0]
-        padded_NP = padded_NP.to(some_key.device)
-        mask_NP = torch.zeros(real_NP.shape, dtype=some_key.dtype).masked_fill(~real_NP, float("-inf"))
-        self._mask_N11P = mask_NP.to(some_key.device)[:, None, None]
+        padded_NP = torch.where(real_NP, first_N[:, None] + torch.arange(longest), 0).to(some_key.device)
+        self._mask_N11P: Tensor | None = None
+        if not bool(real_NP.all()):
+            mask_NP = torch.zeros(real_NP.shape, dtype=some_key.dtype).masked_fill(~real_NP, float("-inf"))
+            self._mask_N11P = mask_NP.to(some_key.device)[:, None, None]
         self._prompts_NKPd = [
             (key[padded_NP].transpose(1, 2).contiguous(), value[padded_NP].transpose(1, 2).contiguous())
             for key, value in prefill.keys_values_TKd
         ]
         heads, width = some_key.shape[1:]
-        shape_BKCd = (self.groups * completions, heads, max_new_tokens, width)
-        self._own_BKCd = [
-            (some_key.new_empty(shape_BKCd), some_key.new_empty(shape_BKCd)) for _ in prefill.keys_values_TKd
+        shape_NKGCd = (self.groups, heads, completions, max_new_tokens, width)
+        self._own_NKGCd = [
+            (some_key.new_empty(shape_NKGCd), some_key.new_empty(shape_NKGCd)) for _ in prefill.keys_values_TKd
         ]
 
     def attend(self, layer: int, query_BHd: Tensor, key_BKd: Tensor, value_BKd: Tensor, scale: float) -> Tensor:
-        B, H, d = query_BHd.shape
-        K = key_BKd.shape[1]
-        N, G, r = self.groups, self.completions, H // K
-        own_key_BKCd, own_value_BKCd = self._own_BKCd[layer]
-        own_key_BKCd[:, :, self.step] = key_BKd
-        own_value_BKCd[:, :, self.step] = value_BKd
-        seen = self.step + 1
+        _, H, d = query_BHd.shape
+        N, K, G = self.groups, key_BKd.shape[1], self.completions
+        r, seen = H // K, self.step + 1
         prompt_key_NKPd, prompt_value_NKPd = self._prompts_NKPd[layer]
+        own_key_NKGCd, own_value_NKGCd = self._own_NKGCd[layer]
+        own_key_NKGCd[:, :, :, self.step] = key_BKd.view(N, G, K, d).transpose(1, 2)
+        own_value_NKGCd[:, :, :, self.step] = value_BKd.view(N, G, K, d).transpose(1, 2)
+
+        # The r query heads of a key head, of all G completions, ask the shared prompt as one block of G r queries.
+        query_NKGrd = (query_BHd * scale).view(N, G, K, r, d).transpose(1, 2).contiguous()
+        shared_NKQP = query_NKGrd.view(N, K, G * r, d) @ prompt_key_NKPd.transpose(-1, -2)
+        if self._mask_N11P is not None:
+            shared_NKQP += self._mask_N11P
+        own_NKGrC = query_NKGrd @ own_key_NKGCd[:, :, :, :seen].transpose(-1, -2)
+        scores_NKQS = torch.cat([shared_NKQP, own_NKGrC.view(N, K, G * r, seen)], dim=-1)
+        weights_NKQS = F.softmax(scores_NKQS, dim=-1, dtype=torch.float32).to(query_BHd.dtype)
+
         P = prompt_key_NKPd.shape[2]
-
-        query_BKrd = (query_BHd * scale).view(B, K, r, d)
-        query_NKQd = query_BKrd.view(N, G, K, r, d).transpose(1, 2).reshape(N, K, G * r, d)
-        shared_NKQP = query_NKQd @ prompt_key_NKPd.transpose(-1, -2) + self._mask_N11P
-        shared_BKrP = shared_NKQP.view(N, K, G, r, P).transpose(1, 2).reshape(B, K, r, P)
-        own_BKrC = query_BKrd @ own_key_BKCd[:, :, :seen].transpose(-1, -2)
-        weights_BKrS = F.softmax(torch.cat([shared_BKrP, own_BKrC], dim=-1).float(), dim=-1).to(query_BHd.dtype)
-
-        weights_NKQP = weights_BKrS[..., :P].view(N, G, K, r, P).transpose(1, 2).reshape(N, K, G * r, P)
-        shared_NKQd = weights_NKQP @ prompt_value_NKPd
-        shared_BKrd = shared_NKQd.view(N, K, G, r, d).transpose(1, 2).reshape(B, K, r, d)
-        output_BKrd = shared_BKrd + weights_BKrS[..., P:] @ own_value_BKCd[:, :, :seen]
-        return output_BKrd.reshape(B, H, d)
+        output_NKQd = weights_NKQS[..., :P] @ prompt_value_NKPd
+        own_weights_NKGrC = weights_NKQS[..., P:].unflatten(2, (G, r))
+        output_NKGrd = output_NKQd.view(N, K, G, r, d) + own_weights_NKGrC @ own_value_NKGCd[:, :, :, :seen]
+        output_BHd: Tensor = output_NKGrd.transpose(1, 2).reshape(N * G, H, d)
+        return output_BHd
 
     def keep(self, groups_n: Tensor, slots_b: Tensor, completions: int) -> None:
         """Go on with some groups, and in each with `completions` of the present slots [len(groups_n) * completions]."""
-        self.groups, self.completions = len(groups_n), completions
-        self._mask_N11P = self._mask_N11P[groups_n]
+        before, self.groups, self.completions = self.completions, len(groups_n), completions
+        heads_K = torch.arange(self._own_NKGCd[0][0].shape[1], device=slots_b.device)
+        slots = groups_n[:, None, None], heads_K[:, None], (slots_b % before).view(self.groups, 1, completions)
+        if self._mask_N11P is not None:
+            self._mask_N11P = self._mask_N11P[groups_n]
         self._prompts_NKPd = [(key[groups_n], value[groups_n]) for key, value in self._prompts_NKPd]
-        self._own_BKCd = [(key[slots_b], value[slots_b]) for key, value in self._own_BKCd]
+        self._own_NKGCd = [(key[slots], value[slots]) for key, value in self._own_NKGCd]
