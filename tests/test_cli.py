@@ -47,7 +47,6 @@ def calls(monkeypatch):
     functions = {
         "assembly": {"train": run, "resume": run, "sft": run, "evaluate": summary, "predict": prediction},
         "exporting": {"export_merged": Path("merged")},
-        "benchmarking": {"bench_step": {"seconds": 1.5, "peak_memory_mb": 300}},
     }
     for module_name, results in functions.items():
         module = ModuleType(f"rarl.{module_name}")
@@ -144,12 +143,6 @@ def test_export_merges(command, calls):
     assert command(*words)[0] == 2
     assert command(*words, "--merge") == (0, "merged\n", "")
     assert calls == [("export_merged", ("tiny", "a", Path("merged")), {})]
-
-
-def test_bench_step_prints_what_was_measured(command, calls):
-    out = command("bench", "step", "--shape", "mid", "--dtype", "bfloat16")[1]
-    assert out == "seconds: 1.5\npeak_memory_mb: 300\n"
-    assert calls == [("bench_step", ("mid", "bfloat16", "auto"), {})]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rarl.errors import ConfigError, RarlError
+from rarl.errors import ConfigError, RarlError, RunFolderError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -228,12 +228,20 @@ def bench_step(
     shape: Annotated[str, typer.Option(help="tiny, mid or qwen2-vl-2b: random weights of that shape.")] = "tiny",
     dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="A JSON file for all that was measured.")] = None,
 ) -> None:
-    """Seconds and peak memory of one GRPO step."""
+    """Seconds and peak memory of one GRPO step, beside the plain path and the least possible on this device."""
+    if out is not None and out.exists():
+        raise RunFolderError(f"{out} exists; nothing is written over: give another file")
     from rarl import benchmarking
+    from rarl.reporting import step_table
 
-    for key, value in benchmarking.bench_step(shape, dtype, device).items():
-        print(f"{key}: {value}")
+    found = benchmarking.bench_step(shape, dtype, device)
+    _print(step_table(found))
+    if out is not None:
+        from rarl.runlog import write_json
+
+        write_json(out, found)
 
 
 def _config(path: Path, overrides: Sequence[str] | None) -> RunConfig:

@@ -2,6 +2,14 @@
 
 from rarl.reporting.page import write_report
 from rarl.reporting.results import Result, read_results
-from rarl.reporting.tables import dataset_tables, headline_table, summary_table
+from rarl.reporting.tables import dataset_tables, headline_table, step_table, summary_table
 
-__all__ = ["Result", "dataset_tables", "headline_table", "read_results", "summary_table", "write_report"]
+__all__ = [
+    "Result",
+    "dataset_tables",
+    "headline_table",
+    "read_results",
+    "step_table",
+    "summary_table",
+    "write_report",
+]

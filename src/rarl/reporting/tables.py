@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rarl.reporting.results import BASELINES, Result, headline, percent, points, verdict
 
@@ -70,6 +70,30 @@ def dataset_tables(examples: Sequence[Example], number: int) -> list[Table]:
         texts = (example.id, images, example.question + options, example.answer, example.kind.value)
         first.add_row(*map(escape, texts))
     return [counts, first]
+
+
+def step_table(found: Mapping[str, Any]) -> Table:
+    """What `rarl bench step` measured, by phase."""
+    from rich.table import Column
+
+    shared, plain, floor = found["rarl"], found.get("plain"), found["floor"]["seconds"]
+    size = f"{found['groups']} x {found['group_size']} completions of {found['new_tokens']} tokens"
+    title = f"{found['shape']}, {found['vision_tokens']} vision tokens, {size}, {found['dtype']} on {found['device']}"
+    table = _table(title, "")
+    for name in ("rarl", *(("plain path", "ratio") if plain else ()), "least possible"):
+        table.columns.append(Column(name, justify="right"))
+    for phase, seconds in shared["seconds"].items():
+        beside = (f"{plain['seconds'][phase]:.3f} s", f"{found['ratio'][phase]:.1f} x") if plain else ()
+        least = f"{floor[phase]:.3f} s" if phase in floor else ""
+        table.add_row(phase, f"{seconds:.3f} s", *beside, least, style="bold" if phase == "step" else "")
+    for label, name in (("images encoded", "image_encodes"), ("tokens computed", "tokens")):
+        table.add_row(label, f"{shared[name]:,}", *((f"{plain[name]:,}", "") if plain else ()), "")
+    table.add_row(
+        "vision, once a run", f"{shared['vision_seconds']:.3f} s", *(("in each phase", "") if plain else ()), ""
+    )
+    peaks = [f"{side['peak_bytes'] / 1e9:.2f} GB" for side in (shared, plain) if side]
+    table.add_row("peak memory", *peaks, *(("",) if plain else ()), f"{found['weight_bytes'] / 1e9:.2f} GB of weights")
+    return table
 
 
 def _table(title: str, *columns: str) -> Table:
