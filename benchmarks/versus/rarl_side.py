@@ -52,8 +52,13 @@ def measure(case: Case, folder: Path) -> dict[str, Any]:
     )
     policy = Policy.load(model, LORA)
     load_adapter(policy.network, folder)
+    return measure_policy(policy, case)
+
+
+def measure_policy(policy: Policy, case: Case) -> dict[str, Any]:
+    """The same of a policy at hand. It is not fit for anything else afterwards: clocks and counters stay in it."""
     _steer_ends(policy, case)
-    grpo, draws = _grpo(policy, case), _draws(policy, case)
+    grpo, draws = grpo_of(policy, case), _draws(policy, case)
     meter = Meter(policy.device)
     meter.count_images(policy.base.model.visual)
     policy.reference_logprobs = meter.timed("reference", policy.reference_logprobs)  # type: ignore[method-assign]
@@ -88,7 +93,7 @@ def _step(case: Case, grpo: Grpo, draws: Draws, meter: Meter) -> list[int]:
     with meter.phase("sampling"):
         sampled = grpo.sample(case.prompts, draws, grpo.learner.step)
     with meter.phase("update"):
-        grpo.update([_group(rollouts) for rollouts in sampled])
+        grpo.update([made_up_group(rollouts) for rollouts in sampled])
     grpo.learner.step += 1  # as the training loop does
     lengths = [len(rollout.token_ids) for rollouts in sampled for rollout in rollouts]
     if lengths != case.lengths:
@@ -96,13 +101,15 @@ def _step(case: Case, grpo: Grpo, draws: Draws, meter: Meter) -> list[int]:
     return lengths
 
 
-def _group(rollouts: list[Rollout]) -> Group:
+def made_up_group(rollouts: list[Rollout]) -> Group:
+    """Every second completion is right."""
     totals = [float(place % 2) for place in range(len(rollouts))]
     scores = tuple(Score(total, {}) for total in totals)
     return Group(rollouts[0].prompt, tuple(rollouts), scores, group_advantages(totals))
 
 
-def _grpo(policy: Policy, case: Case) -> Grpo:
+def grpo_of(policy: Policy, case: Case, *settings: str) -> Grpo:
+    """Training as the case asks for it, without data, rewards or a run's folder; `settings` override it."""
     config = RunConfig().override(
         [
             f"rollout.group_size={case.group_size}",
@@ -113,6 +120,7 @@ def _grpo(policy: Policy, case: Case) -> Grpo:
             f"train.max_grad_norm={MAX_GRAD_NORM}",
             "train.schedule=constant",
             "train.warmup_steps=0",
+            *settings,
         ]
     )
     batches, learner = Batches((), case.groups, Draws(0)), Learner(policy, config.train)
