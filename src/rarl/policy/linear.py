@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from rarl.policy.half import product, product_back
+from rarl.policy.quantised import dequantised, is_quantised
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class Projection:
 
     def __init__(self, *modules: Any) -> None:
         bases = [getattr(module, "base_layer", module) for module in modules]
-        self.weight_OI = _join([base.weight for base in bases])
+        self._weights = [base.weight for base in bases]
+        self._joint_OI = None if is_quantised(self._weights[0]) else _join(self._weights)
         biases = [base.bias for base in bases]
         self.bias_O = None if biases[0] is None else _join(biases)
         self.adapters: list[Adapter] = []
@@ -46,18 +48,24 @@ class Projection:
             if module is not base:
                 [name] = module.active_adapters
                 A_rI, B_Or = module.lora_A[name].weight, module.lora_B[name].weight
-                columns, rank = slice(output, output + len(base.weight)), slice(low, low + len(A_rI))
+                columns, rank = slice(output, output + base.out_features), slice(low, low + len(A_rI))
                 self.adapters.append(Adapter(A_rI, B_Or, float(module.scaling[name]), columns, rank))
                 low += len(A_rI)
-            output += len(base.weight)
+            output += base.out_features
         self.refresh()
+
+    def weight(self) -> Tensor:
+        """The weights [O, I] as they are multiplied with; 4-bit ones are made wide for the moment, so don't keep it."""
+        if self._joint_OI is not None:
+            return self._joint_OI
+        return torch.cat([dequantised(weight) for weight in self._weights])
 
     @torch.no_grad()
     def refresh(self) -> None:
         """Take over what the optimizer changed into what is computed with: all A as one [R, I], and all B, scaled, as
         the blocks of one [O, R], both in the dtype of the weights."""
         if self.adapters:
-            like = self.weight_OI
+            like = self.weight()[:, :0]
             self._A_RI = torch.cat([adapter.A_rI for adapter in self.adapters]).to(like.dtype)
             self._B_OR = like.new_zeros(len(like), len(self._A_RI))
             for adapter in self.adapters:
@@ -67,7 +75,7 @@ class Projection:
         """[T, O]; without the adapters where `adapted` is false. A `known` output is not computed again."""
         adapted = adapted and bool(self.adapters)
         if not torch.is_grad_enabled():
-            return self.forward(rows_TI)[0] if adapted else product(rows_TI, self.weight_OI, self.bias_O)
+            return self.forward(rows_TI)[0] if adapted else product(rows_TI, self.weight(), self.bias_O)
         output_TO: Tensor
         if adapted:
             output_TO = _Adapted.apply(rows_TI, self, _Known(known), *self.trained)  # type: ignore[no-untyped-call]
@@ -85,14 +93,14 @@ class Projection:
         low_TR = rows_TI @ self._A_RI.t()
         if known is not None:
             return known, low_TR
-        return product(rows_TI, self.weight_OI, self.bias_O).addmm_(low_TR, self._B_OR.t()), low_TR
+        return product(rows_TI, self.weight(), self.bias_O).addmm_(low_TR, self._B_OR.t()), low_TR
 
     def back(self, grad_TO: Tensor, *, to_rows: bool) -> tuple[Tensor, Tensor | None]:
         """The gradients of x A' [T, R] and, if it is asked for, of x [T, I]."""
         grad_low_TR = grad_TO @ self._B_OR
         if not to_rows:
             return grad_low_TR, None
-        return grad_low_TR, product_back(grad_TO, self.weight_OI).addmm_(grad_low_TR, self._A_RI)
+        return grad_low_TR, product_back(grad_TO, self.weight()).addmm_(grad_low_TR, self._A_RI)
 
     def back_to_adapters(self, grad_TO: Tensor, grad_low_TR: Tensor, rows_TI: Tensor, low_TR: Tensor) -> list[Tensor]:
         """The gradients of `trained`, in their own dtype."""
@@ -127,11 +135,11 @@ class _Frozen(torch.autograd.Function):
         ctx.projection = projection
         if known.output_TO is not None:
             return known.output_TO
-        return product(rows_TI, projection.weight_OI, projection.bias_O)
+        return product(rows_TI, projection.weight(), projection.bias_O)
 
     @staticmethod
     def backward(ctx: Any, grad_TO: Tensor) -> tuple[Tensor, None, None]:
-        return product_back(grad_TO, ctx.projection.weight_OI), None, None
+        return product_back(grad_TO, ctx.projection.weight()), None, None
 
 
 class _Adapted(torch.autograd.Function):

@@ -14,6 +14,7 @@ import torch
 from rarl.config import Lora, Model
 from rarl.errors import ModelError
 from rarl.extras import needed_for
+from rarl.policy.quantised import four_bit_config
 
 TINY = "tiny"  # the embedded checkpoint's name
 SUPPORTED = ("qwen2_vl", "qwen2_5_vl")
@@ -87,13 +88,21 @@ def load_base(config: Model) -> Any:
     base, device = resolve_base(config.base), pick_device(config.device)
     if _loads_in_a_moment(base):
         transformers_logging.disable_progress_bar()
+    options: dict[str, Any] = {"dtype": pick_dtype(config.dtype, device)}
+    if config.quantization == "4bit":
+        if config.adapter:
+            raise ModelError(
+                "model.adapter is merged into the base, and 4-bit weights would round it away: "
+                "merge it with `rarl export --merge` and give that folder as model.base"
+            )
+        options |= {"quantization_config": four_bit_config(options["dtype"]), "device_map": {"": device}}
     with _told_if_unfit(config.base):
-        model: Any = AutoModelForImageTextToText.from_pretrained(base, dtype=pick_dtype(config.dtype, device))
+        model: Any = AutoModelForImageTextToText.from_pretrained(base, **options)
     if config.adapter:
         model = _merged(model, config.adapter, config.base)
     model.requires_grad_(False)
     model.eval()
-    return model.to(device)
+    return model if config.quantization == "4bit" else model.to(device)
 
 
 @contextmanager
