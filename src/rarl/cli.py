@@ -87,6 +87,26 @@ def demo(overrides: Overrides = None, out: Out = None) -> None:
 
 
 @app.command()
+def plan(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file; configs/ has some.")],
+    overrides: Overrides = None,
+    memory: Annotated[str, typer.Option(help="What there is, as 40GB [default: the device's own].")] = "",
+    prompt_tokens: Annotated[
+        int | None, typer.Option(help="The longest prompt's [default: model.max_vision_tokens and 128 of text].")
+    ] = None,
+) -> None:
+    """Tell the memory that training needs, and what fits. Nothing is loaded."""
+    settings = _config(config, overrides)
+    from rarl import planning
+
+    found = planning.plan(settings, memory=memory, prompt_tokens=prompt_tokens)
+    for table in planning.plan_tables(found):
+        _print(table)
+        print()
+    print("\n".join(planning.plan_notes(found)))
+
+
+@app.command()
 def train(
     config: ConfigFile = None,
     overrides: Overrides = None,

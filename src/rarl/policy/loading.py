@@ -70,14 +70,15 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     return dtype
 
 
-def require_supported(base: str) -> None:
-    """ModelError unless the base is there and of a kind that can be trained; reads its config.json alone."""
+def require_supported(base: str) -> Any:
+    """The base's configuration; reads its config.json alone. ModelError if it isn't there, or can't be trained."""
     from transformers import AutoConfig
 
     with _told_if_unfit(base):
-        kind = AutoConfig.from_pretrained(resolve_base(base)).model_type
-    if kind not in SUPPORTED:
-        raise ModelError(f"base model {base!r} is a {kind}; supported are {', '.join(SUPPORTED)}")
+        config = AutoConfig.from_pretrained(resolve_base(base))
+    if config.model_type not in SUPPORTED:
+        raise ModelError(f"base model {base!r} is a {config.model_type}; supported are {', '.join(SUPPORTED)}")
+    return config
 
 
 def load_base(config: Model) -> Any:

@@ -19,7 +19,9 @@ _COLOURS = {"better": "green", "worse": "red", "": ""}
 
 def headline_table(result: Result) -> Table:
     """Before, after and the paired difference, each with a 95 % interval and the number of questions."""
-    table = _table(f"{result.data}, {result.split}: per cent [95 % interval]", "", "before", "after", "difference", "n")
+    table = plain_table(
+        f"{result.data}, {result.split}: per cent [95 % interval]", "", "before", "after", "difference", "n"
+    )
     for row in headline(result):
         found = row.difference or row.after
         cells = (percent(row.before), percent(row.after), points(row.difference) if row.difference else "")
@@ -31,7 +33,7 @@ def headline_table(result: Result) -> Table:
 def summary_table(summary: Summary) -> Table:
     """All metrics of one evaluation, then its baselines and the accuracy by kind, modality and task."""
     settings = summary.settings
-    table = _table(f"{settings['data']}, {settings['split']}", "", "% [95 % interval]", "n", "unscored")
+    table = plain_table(f"{settings['data']}, {settings['split']}", "", "% [95 % interval]", "n", "unscored")
     lines = [(name.replace("_", " "), found, "") for name, found in summary.metrics.items()]
     lines += [
         (f"accuracy, {label.lower()}", summary.baselines[name], "dim")
@@ -53,7 +55,7 @@ def dataset_tables(examples: Sequence[Example], number: int) -> list[Table]:
     """How many examples there are of each kind, modality and task; then the first `number` of them."""
     from rich.markup import escape
 
-    counts = _table(
+    counts = plain_table(
         f"{len(examples):,} examples, {len({example.cluster for example in examples}):,} clusters", "", "", "n"
     )
     for group in ("kind", "modality", "task"):
@@ -63,7 +65,7 @@ def dataset_tables(examples: Sequence[Example], number: int) -> list[Table]:
     answers = Counter(example.answer.casefold() for example in examples)
     for answer, n in answers.most_common(5):
         counts.add_row("answer", escape(answer), f"{n:,}")
-    first = _table(f"the first {min(number, len(examples))}", "id", "images", "question", "answer", "kind")
+    first = plain_table(f"the first {min(number, len(examples))}", "id", "images", "question", "answer", "kind")
     for example in examples[:number]:
         options = f" ({' | '.join(example.options)})" if example.options else ""
         images = " ".join(image.name for image in example.images)
@@ -79,7 +81,7 @@ def step_table(found: Mapping[str, Any]) -> Table:
     shared, plain, floor = found["rarl"], found.get("plain"), found["floor"]["seconds"]
     size = f"{found['groups']} x {found['group_size']} completions of {found['new_tokens']} tokens"
     title = f"{found['shape']}, {found['vision_tokens']} vision tokens, {size}, {found['dtype']} on {found['device']}"
-    table = _table(title, "")
+    table = plain_table(title, "")
     for name in ("rarl", *(("plain path", "ratio") if plain else ()), "least possible"):
         table.columns.append(Column(name, justify="right"))
     for phase, seconds in shared["seconds"].items():
@@ -96,7 +98,8 @@ def step_table(found: Mapping[str, Any]) -> Table:
     return table
 
 
-def _table(title: str, *columns: str) -> Table:
+def plain_table(title: str, *columns: str) -> Table:
+    """Without a frame; columns of numbers to the right."""
     from rich import box
     from rich.cells import cell_len
     from rich.table import Table
