@@ -115,6 +115,29 @@ def test_the_same_seed_gives_the_same_bytes() -> None:
     assert all(torch.equal(a, b) for a, b in zip(runs[0][2], runs[1][2], strict=True))
 
 
+def test_nothing_is_recorded_beyond_the_update() -> None:
+    """Or the next evaluation would keep all that it computes."""
+    method, _ = grpo(lambda rollout: 1.0, "train.beta=0")
+    for step in (0, 1):
+        method.step(step, EXAMPLES, Clock())
+        assert method.policy.recording is None
+
+
+@pytest.mark.parametrize(
+    ("step", "overrides", "records"),
+    [
+        (1, [], True),
+        (20, [], False),  # parity is looked at between two computations
+        (1, ["train.resample=1"], False),
+        (1, ["train.tokens_per_batch=100"], False),  # more than a micro-batch
+    ],
+)
+def test_sampling_is_recorded_where_training_can_hold_it(step: int, overrides: list[str], records: bool) -> None:
+    method, _ = grpo(early_share, *overrides)
+    method.sample(PROMPTS, Draws(0), step)
+    assert (method.policy.recording is not None) is records
+
+
 def test_equal_rewards_are_counted_and_teach_nothing() -> None:
     method, (written) = grpo(lambda rollout: 1.0, "train.beta=0")
     before = [parameter.detach().clone() for parameter in method.policy.trainable()]

@@ -73,6 +73,7 @@ class NativeEngine:
         if not bool(hidden_NH.isfinite().all()):
             raise RarlError("the model computes no numbers any more (NaN or inf): lower train.lr, or use float32")
         layout = Decoding(prefill, n, sampling.max_new_tokens)
+        del prefill  # the layout has its own copy
         slots = _Slots.start(len(prompts), n, policy.device)
         out = _Drawn(uniform_BC.to(policy.device))
         rotations = self._rotations(prompts, n, sampling.max_new_tokens)

@@ -52,6 +52,7 @@ class Projection:
                 self.adapters.append(Adapter(A_rI, B_Or, float(module.scaling[name]), columns, rank))
                 low += len(A_rI)
             output += base.out_features
+        self._like = self.weight().new_empty(output, 0)
         self.refresh()
 
     def weight(self) -> Tensor:
@@ -65,9 +66,8 @@ class Projection:
         """Take over what the optimizer changed into what is computed with: all A as one [R, I], and all B, scaled, as
         the blocks of one [O, R], both in the dtype of the weights."""
         if self.adapters:
-            like = self.weight()[:, :0]
-            self._A_RI = torch.cat([adapter.A_rI for adapter in self.adapters]).to(like.dtype)
-            self._B_OR = like.new_zeros(len(like), len(self._A_RI))
+            self._A_RI = torch.cat([adapter.A_rI for adapter in self.adapters]).to(self._like.dtype)
+            self._B_OR = self._like.new_zeros(len(self._like), len(self._A_RI))
             for adapter in self.adapters:
                 self._B_OR[adapter.output, adapter.low] = adapter.scale * adapter.B_Or
 

@@ -127,6 +127,7 @@ class Grpo:
                 sums.add(output, float(entropy_BT.detach().sum()))
             parity.require(self._tolerance(), self.learner.step + 1)
             sums.grad_norm, sums.lr = self.learner.update()
+        self.policy.recording = None  # what no batch asked for is of no use under other weights
         return sums.means(train.updates_per_batch, with_kl=bool(train.beta)) | parity.values()
 
     def _tolerance(self) -> float:
