@@ -13,6 +13,7 @@
 # TRL_MICRO_BATCH   completions in TRL's forward; by default a group, all would not fit a device of 80 GB
 # RESULTS  where the JSON goes, by default benchmarks/results
 # PYTHON   by default python3
+# Paths are seen from the root of the repository.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
@@ -33,7 +34,7 @@ fi
 
 has='import sys; from importlib.util import find_spec; sys.exit(any(find_spec(name) is None for name in sys.argv[1:]))'
 "$PYTHON" -c "$has" torch transformers peft pydantic tomli_w || {
-  echo "torch, transformers, peft, pydantic and tomli_w are needed; WHEELS brings along what is missing" >&2
+  echo "$PYTHON lacks one of torch, transformers, peft, pydantic and tomli_w: PYTHON names another, WHEELS brings some" >&2
   exit 1
 }
 DEVICE=${DEVICE:-$("$PYTHON" -c 'import torch; print("cuda" if torch.cuda.is_available() else "cpu")')}

@@ -101,7 +101,7 @@ def test_without_trl_the_comparison_is_skipped_by_name(script):
 def test_what_the_package_needs_is_asked_for_first(script):
     done, found = script(MISSING="pydantic")
     assert done.returncode == 1
-    assert "pydantic and tomli_w are needed; WHEELS brings along" in done.stderr
+    assert "lacks one of torch, transformers, peft, pydantic and tomli_w" in done.stderr
     assert found is None
 
 
