@@ -14,6 +14,7 @@ import rarl
 from rarl import assembly
 from rarl.config import RunConfig
 from rarl.errors import ConfigError, DataError, MissingExtraError, ModelError, RarlError, RunFolderError
+from rarl.planning import settled
 from rarl.policy import Policy
 from rarl.policy.loading import resolve_base
 from rarl.policy.vision import VisionFeatures
@@ -295,3 +296,19 @@ def test_a_judge_that_no_reward_asks_is_told_at_the_start(tmp_path: Path, caplog
             settings = config(judge, f"reward.weights={weights}", "reward.gates={}", *short)
             rarl.train(settings, out=tmp_path / f"run-{len(weights)}")
         assert ("no reward asks the judge" in caplog.text) is told
+
+
+def test_micro_batches_are_cut_to_the_memory_and_the_run_remembers_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = RunConfig.load("configs/quickstart.toml").override(["train.tokens_per_batch=60000"])
+    assert settled(config) == config
+    monkeypatch.setattr("rarl.planning._memory_of", lambda device: 2_400_000_000)
+    cut = settled(config).train.tokens_per_batch
+    assert 1000 < cut < 60000
+    assert f"train.tokens_per_batch is {cut} in this run" in caplog.text
+    assert settled(RunConfig.load("configs/quickstart.toml")).train.tokens_per_batch == min(cut, 16384)
+    monkeypatch.setattr("rarl.planning._memory_of", lambda device: 500_000_000)
+    caplog.clear()
+    assert settled(config).train.tokens_per_batch == 1  # one completion is the least, and it is said that it won't fit
+    assert "this run needs" in caplog.text

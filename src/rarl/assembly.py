@@ -19,6 +19,7 @@ from rarl.errors import DataError
 from rarl.evaluation import Summary
 from rarl.evaluation import evaluate as evaluate_split
 from rarl.exporting import require_joinable, save_adapter
+from rarl.planning import settled
 from rarl.policy import Policy
 from rarl.policy.features import OFF
 from rarl.policy.loading import threads_for
@@ -64,6 +65,7 @@ def train(config: RunConfig, *, out: Path | None = None) -> Run:
     The folder is `out`, or a new one under config.run.out. Whatever is wrong with the input is found before it is made.
     """
     path = require_free(out or free_path(config.run.out, _name(config.run.name, config.run.method)))
+    config = settled(config)
     with threads_for(config.model.base):
         session = _Session.open(config)
         return session.run(RunFolder.create(path, config))

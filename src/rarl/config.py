@@ -108,7 +108,8 @@ class Train(Section):
     resample: int = Field(0, ge=0)  # rounds of replacing groups in which all rewards are equal
     # Mean difference of a token's log-prob between engine and trainer beyond which a run stops; none: by the dtype.
     parity_tolerance: float | None = Field(None, gt=0)
-    tokens_per_batch: int = Field(16384, ge=1)  # a micro-batch holds whole groups, or parts of one, up to this
+    # A micro-batch holds whole groups, or parts of one, up to so many tokens; fewer where a run's memory is short.
+    tokens_per_batch: int = Field(16384, ge=1)
 
 
 class Sft(Section):

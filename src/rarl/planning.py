@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ from rarl.reporting.tables import plain_table
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+logger = logging.getLogger("rarl")
 
 TEXT_TOKENS = 128  # of a prompt, beside its image: chat template, question, instruction
 IMAGES = 1000  # of a split of evaluation that is not limited
@@ -92,6 +95,19 @@ def plan(config: RunConfig, *, memory: str = "", prompt_tokens: int | None = Non
         needed=needed_bytes(sizes, phases),
         limits=tuple(_limits(sizes, load, room)),
     )
+
+
+def settled(config: RunConfig) -> RunConfig:
+    """The config with micro-batches that fit the device; it is written down, so a run that is resumed has the same."""
+    found = plan(config)
+    if not found.fits:
+        needed, room = found.needed / 1e9, found.memory / 1e9
+        logger.warning("by `rarl plan` this run needs %.1f GB, and %s has %.1f", needed, found.device, room)
+    asked, fits = config.train.tokens_per_batch, max(1, found.limits[0].largest)
+    if fits >= asked:
+        return config
+    logger.warning("train.tokens_per_batch is %d in this run: %d would take more memory than there is", fits, asked)
+    return config.override([f"train.tokens_per_batch={fits}"])
 
 
 def workload(config: RunConfig, prompt_tokens: int | None = None) -> Workload:
