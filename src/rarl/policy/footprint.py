@@ -7,6 +7,7 @@ numbers a token and a layer. benchmarks/memory.py measures the same phases; docs
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from rarl.policy.logprobs import CHUNK
 from rarl.policy.sizes import Sizes
@@ -51,27 +52,24 @@ def micro_batch_tokens(sizes: Sizes, load: Workload, memory: int) -> int:
     To be the same on every run it wants the memory that a device has in all, not what is free at the moment.
     """
 
-    def fits(tokens: int, *, recording: bool) -> bool:
-        rows = load.packed(tokens)
-        phases = _phases(sizes, load, rows, recorded(sizes, rows) if recording else 0)
-        wanted = ("reference", "training", *(("sampling",) if recording else ()))
-        return needed_bytes(sizes, {phase: phases[phase] for phase in wanted if phase in phases}) <= memory
+    def fits(tokens: int) -> bool:
+        phases = _phases(sizes, load, load.packed(tokens), 0)
+        passes = {phase: phases[phase] for phase in ("reference", "training") if phase in phases}
+        prompt = min(load.prompt_tokens, tokens // load.groups - load.group_size * load.new_tokens)
+        if prompt > 0:  # so short that the whole step is within the budget, and then it is recorded
+            short = footprint(sizes, replace(load, prompt_tokens=prompt, tokens_per_batch=tokens))
+            passes |= {f"{phase}, recorded": short[phase] for phase in ("sampling", *passes) if phase in short}
+        return needed_bytes(sizes, passes) <= memory
 
-    computed = largest(lambda tokens: fits(tokens, recording=False))
-    if not (load.samples and load.records) or fits(load.tokens, recording=True):
-        return computed
-    return min(computed, largest(lambda tokens: fits(tokens, recording=True)))
+    return largest(fits)
 
 
 def largest(fits: Callable[[int], bool], limit: int = MOST) -> int:
     """The largest number up to `limit` that fits, 0 if none does; what fits is taken to do so up from a power of 2."""
-    low = limit
+    low, high = limit, limit + 1
     while low and not fits(low):
-        low //= 2
-    if low in (0, limit):
-        return low
-    high = 2 * low
-    while high - low > 1:
+        low, high = low // 2, low
+    while low and high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if fits(middle) else (low, middle)
     return low
@@ -100,6 +98,7 @@ def recorded(sizes: Sizes, rows: Rows) -> int:
 
 
 def _phases(sizes: Sizes, load: Workload, rows: Rows, recording: int) -> dict[str, Parts]:
+    """With training passes of these rows."""
     phases = {"vision": _tower(sizes, load)}
     if load.samples:
         phases["sampling"] = _sampling(sizes, load, load.groups, load.group_size, recording)
@@ -140,7 +139,7 @@ def _sampling(sizes: Sizes, load: Workload, groups: int, completions: int, recor
     attention = slots * sizes.heads * (load.prompt_tokens + load.new_tokens) * (3 * sizes.element + FLOAT)
     logits = slots * sizes.vocabulary
     decoding = {
-        "keys and values": 2 * packed + own + copied,  # prompts as they were packed, and padded for decoding
+        "keys and values": packed + own + copied,  # as much as when the prompts, packed, are padded for decoding
         "logits": logits * (DRAWING_TOP_P if load.top_p else DRAWING),
         "activations": max(0, attention + _passing(sizes, slots) - logits * (DRAWING - FLOAT)),
         "recording": recording,
