@@ -54,11 +54,11 @@ def micro_batch_tokens(sizes: Sizes, load: Workload, memory: int) -> int:
 
     def fits(tokens: int) -> bool:
         phases = _phases(sizes, load, load.packed(tokens), 0)
-        passes = {phase: phases[phase] for phase in ("reference", "training") if phase in phases}
+        passes: dict[str, Parts] = {name: phases[name] for name in ("reference", "training") if name in phases}
         prompt = min(load.prompt_tokens, tokens // load.groups - load.group_size * load.new_tokens)
         if prompt > 0:  # so short that the whole step is within the budget, and then it is recorded
             short = footprint(sizes, replace(load, prompt_tokens=prompt, tokens_per_batch=tokens))
-            passes |= {f"{phase}, recorded": short[phase] for phase in ("sampling", *passes) if phase in short}
+            passes |= {f"{name}, recorded": short[name] for name in ("sampling", *passes) if name in short}
         return needed_bytes(sizes, passes) <= memory
 
     return largest(fits)
