@@ -65,7 +65,9 @@ def test_help_names_the_verbs_and_answers_in_half_a_second():
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         after = os.times()
         seconds.append(after.children_user + after.children_system - before.children_user - before.children_system)
-    assert {"demo", "data", "train", "sft", "eval", "predict", "report", "export", "bench"} <= set(done.stdout.split())
+    assert {"demo", "data", "plan", "train", "sft", "eval", "predict", "report", "export", "bench"} <= set(
+        done.stdout.split()
+    )
     assert min(seconds) < 0.5  # of processor time, which other work on the machine does not change
 
 
@@ -90,6 +92,20 @@ def test_train_hands_on_config_overrides_and_folder(command, calls, tmp_path):
     [(name, (config,), options)] = calls
     assert (name, options) == ("train", {"out": Path("there")})
     assert (config.model.base, config.train.steps, config.run.name) == ("tiny", 3, "mine")
+
+
+def test_plan_tells_what_a_run_needs(command):
+    given = ("configs/quickstart.toml", "--set", "train.steps=3", "--memory", "2GB", "--prompt-tokens", 60)
+    code, out, err = command("plan", *given)
+    assert (code, err) == (0, "")
+    assert out.startswith("tiny, float32 on cpu: MB at the peak of each phase")
+    assert "of 2.00 GB" in out
+
+
+def test_a_memory_that_is_none_is_one_line(command):
+    code, out, err = command("plan", "configs/quickstart.toml", "--memory", "40 parsecs")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("rarl: error: --memory '40 parsecs' is no amount of memory")
 
 
 def test_sft_takes_the_same_options(command, calls, tmp_path):

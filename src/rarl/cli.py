@@ -90,7 +90,9 @@ def demo(overrides: Overrides = None, out: Out = None) -> None:
 def plan(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file; configs/ has some.")],
     overrides: Overrides = None,
-    memory: Annotated[str, typer.Option(help="What there is, as 40GB [default: the device's own].")] = "",
+    memory: Annotated[
+        str, typer.Option(help="What there is, as 40GB, be the device here or not [default: the device's own].")
+    ] = "",
     prompt_tokens: Annotated[
         int | None, typer.Option(help="The longest prompt's [default: model.max_vision_tokens and 128 of text].")
     ] = None,

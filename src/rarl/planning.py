@@ -146,12 +146,8 @@ def parse_memory(text: str) -> int:
 
 
 def _device(model: Model, memory: int | None) -> torch.device:
-    """The config's; one that isn't here can be planned for when its memory is given."""
-    if model.device.startswith("cuda") and not torch.cuda.is_available():
-        if memory is None:
-            raise ConfigError(
-                f"torch sees no CUDA device here to plan for {model.device}: give its memory, as --memory 40GB"
-            )
+    """The config's; a CUDA device that isn't here can be planned for when its memory is given."""
+    if memory and model.device.startswith("cuda") and not torch.cuda.is_available():
         return torch.device("cuda")
     return pick_device(model.device)
 
