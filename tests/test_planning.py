@@ -116,7 +116,7 @@ def test_what_is_shown() -> None:
     assert f"{total / 1e6:,.2f}" in text
     assert f"Fits: {found.needed / 1e9:.2f} of 16.00 GB" in text
     assert "100 tokens" in text
-    assert "The features of 120 images" in text
+    assert "of up to 120 images" in text
 
 
 def test_what_does_not_fit_is_said_and_what_would() -> None:

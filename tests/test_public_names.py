@@ -11,7 +11,8 @@ import pytest
 import rarl
 
 FUNCTIONS = {
-    *("dataset", "engine", "evaluate", "export", "grade", "judge", "load_dataset", "predict", "reward", "sft", "train"),
+    *("dataset", "engine", "evaluate", "export", "grade", "judge", "load_dataset", "plan", "predict", "reward", "sft"),
+    "train",
 }
 RECORDS = {
     *("Estimate", "EvalRecord", "Example", "Fact", "Family", "Finish", "Grade", "Group", "ImageSource"),

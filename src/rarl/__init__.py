@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from rarl.data import load_dataset
     from rarl.exporting import export_merged as export
     from rarl.grading import grade
+    from rarl.planning import plan
 
 dataset = _registry.datasets.register
 reward = _registry.rewards.register
@@ -62,6 +63,7 @@ _LAZY = {
     "export": "rarl.exporting:export_merged",
     "grade": "rarl.grading:grade",
     "load_dataset": "rarl.data:load_dataset",
+    "plan": "rarl.planning:plan",
     "predict": "rarl.assembly:predict",
     "sft": "rarl.assembly:sft",
     "train": "rarl.assembly:train",
@@ -103,6 +105,7 @@ __all__ = [
     "grade",
     "judge",
     "load_dataset",
+    "plan",
     "predict",
     "reward",
     "sft",

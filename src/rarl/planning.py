@@ -236,5 +236,5 @@ def plan_notes(plan: Plan) -> list[str]:
         f"(--prompt-tokens N for others), and completions {load.new_tokens:,}."
     )
     features = feature_bytes(plan.sizes, load)
-    notes.append(f"The features of {load.images:,} images are kept in RAM: {features / 1e9:.2f} GB.")
+    notes.append(f"In RAM are the features of up to {load.images:,} images: {features / 1e9:.2f} GB.")
     return notes
