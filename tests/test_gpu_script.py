@@ -1,11 +1,12 @@
 """benchmarks/gpu.sh: its phases, what it makes of one that fails, and that its check of a device can fail.
 
-The whole script takes over a minute of CPU, so it is run as a slow test; the others put a stand-in in Python's place,
+The whole script takes two minutes of CPU, so it is run as a slow test; the others put a stand-in in Python's place,
 or call the parts.
 """
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -83,7 +84,7 @@ def test_the_small_shape_is_checked_once(script):
 def test_a_phase_that_fails_hides_no_other(script):
     done, found = script(FAILING="device_step")
     assert done.returncode == 1
-    assert "step-4, 0 s: FAILED with status 1" in done.stdout
+    assert re.search(r"step-4, \d+ s: FAILED with status 1 ", done.stdout)
     assert "no memory left" in done.stderr
     status = {name: phase["status"] for name, phase in found["phases"].items()}
     assert [name for name, code in status.items() if code] == ["step-4", "step-16"]
@@ -202,4 +203,3 @@ def test_the_bytes_that_decoding_reads():
     assert decode["bytes"] == 4 * (2 * weights + kept)
     assert decode["share_of_bound"] == pytest.approx(decode["bound_seconds"] / decode["decode_seconds"])
     assert decode["tokens_per_second"] == pytest.approx(2 * 2 * 2 / decode["decode_seconds"])
-    assert found["peak_bytes"] > found["baseline_bytes"] > 0
