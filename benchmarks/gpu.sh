@@ -4,7 +4,7 @@
 # package from src/.
 #
 #   benchmarks/gpu.sh               Qwen2-VL-2B's shape in bfloat16, 900 vision tokens, 8 completions of 200 tokens
-#   DEVICE=cpu benchmarks/gpu.sh    the same script with the embedded model's shape, in a minute or two
+#   DEVICE=cpu benchmarks/gpu.sh    the same script with the embedded model's shape, two minutes of CPU time
 #
 # DEVICE   cuda or cpu; by default cuda where torch sees a device
 # SHAPE    of the weights, a name in src/rarl/assets/shapes
@@ -88,8 +88,8 @@ elif wanted trl; then
   echo "trl: skipped, TRL or datasets is not installed; WHEELS can bring them along"
 fi
 phase step-16 120 device_step.py "${step[@]}" --groups 16
-phase plan-4 90 memory.py "${step[@]}" --groups 4
-phase plan-16 90 memory.py "${step[@]}" --groups 16
+phase plan-4 120 memory.py "${step[@]}" --groups 4
+phase plan-16 120 memory.py "${step[@]}" --groups 16
 
 "$PYTHON" benchmarks/device_results.py "$WORK" --device "$DEVICE" --results "${RESULTS:-benchmarks/results}" || failed=1
 echo "all of it, $SECONDS s"
