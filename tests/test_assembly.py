@@ -107,7 +107,10 @@ def test_an_image_is_encoded_once_in_a_run_and_never_again_in_the_next(
 def test_an_interrupted_run_goes_on_to_the_same_bytes(
     run: assembly.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    append = RunFolder.append_timings
+
     def interrupt(self, step, seconds):
+        append(self, step, seconds)
         if step == 3:
             raise KeyboardInterrupt
 
@@ -117,6 +120,11 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
             rarl.train(config("eval.every_steps=2"), out=tmp_path / "cut")
     assert len(list(read_rows(tmp_path / "cut" / "metrics.jsonl"))) == 3
     resumed = assembly.resume(tmp_path / "cut")
+    timings = resumed.folder / "timings.jsonl"
+    assert [row["step"] for row in read_rows(timings)] == [
+        row["step"] for row in read_rows(run.folder / "metrics.jsonl")
+    ]
+    assert all(0 < row["sample"] + row["train"] < row["whole"] for row in read_rows(timings))
     names = (*LOGS, "adapter/adapter_model.safetensors", "eval/phantom-test/records.jsonl")
     assert contents(resumed.folder, names) == contents(run.folder, names)
 

@@ -81,7 +81,7 @@ class RunFolder:
 
     def append_timings(self, step: int, seconds: Mapping[str, float]) -> None:
         """Wall seconds by phase."""
-        _append(self.path / "timings.jsonl", [{"step": step, **seconds}])
+        _append(self.path / "timings.jsonl", [{**seconds, "step": step}])
 
     def append_rollouts(self, step: int, groups: Sequence[Group]) -> None:
         """A row for every completion of the step: what was said, what it earned, and why."""
@@ -96,11 +96,12 @@ class RunFolder:
 
     def truncate_after(self, step: int) -> None:
         """Forget what was logged after `step`, and rows cut short: where a checkpoint of `step` goes on from."""
-        for name in _LOGS:
-            path = self.path / name
-            if path.exists():
-                with _written_aside(path) as file:
-                    file.writelines(_line(row) for row in _rows_of_steps(path) if row["step"] <= step)
+        paths = [path for name in _LOGS if (path := self.path / name).exists()]
+        # All are read before one is written: a damaged one leaves the others as they are.
+        kept = {path: [_line(row) for row in _rows_of_steps(path) if row["step"] <= step] for path in paths}
+        for path, lines in kept.items():
+            with _written_aside(path) as file:
+                file.writelines(lines)
 
     # --- checkpoints
 

@@ -51,7 +51,7 @@ def train_steps(
     )
     for number, examples in steps:
         clock = Clock()
-        with clock.phase("step"):
+        with clock.phase("whole"):
             values = step(number, examples, clock)
         learner.step = number + 1
         is_last = learner.step == config.train.steps  # what follows the last step is the run's own evaluation
