@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import small_model
 from rarl.config import Model
+from rarl.errors import ModelError
 from rarl.policy.features import FeatureFiles, ImageFeatures, features_folder, setting_digest
 
 FEATURES = ImageFeatures(torch.arange(24.0).reshape(4, 6).to(torch.bfloat16), torch.tensor([1, 4, 4]))
@@ -198,3 +199,11 @@ def test_the_same_bits_read_as_other_numbers_are_another_setting() -> None:
     for parameter in network.parameters():
         parameter.data = parameter.data.view(torch.float16)
     assert setting_digest(network.model.visual, small_model.processor()) != before
+
+
+def test_a_folder_of_the_users_that_cannot_be_one_is_told_at_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(ModelError, match=r"model.cache_dir .*file' can't hold features .*name a folder"):
+        features_folder(Model(cache_dir=str(file)))
+    assert file.read_text() == "mine"

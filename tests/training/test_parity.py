@@ -81,3 +81,25 @@ def test_an_adapter_that_changes_nothing_stops_the_run(monkeypatch: pytest.Monke
 def test_a_fresh_adapter_need_not_change_anything() -> None:
     policy = small_model.policy(lora_scale=0.0)
     require_adapter_at_work(policy, sampled(policy)[0].rollouts[0], step=1)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda groups: groups[:1], r"gave 1 groups of \{3\} completions for 2 of 3"),
+        (lambda groups: [groups[0], groups[1][:2]], r"gave 2 groups of \{2, 3\} completions for 2 of 3"),
+        (lambda groups: [[replace(groups[0][0], logprobs=()), *groups[0][1:]], groups[1]], r"with 0 log-probs"),
+        (
+            lambda groups: [[replace(groups[0][0], token_ids=(), logprobs=()), *groups[0][1:]], groups[1]],
+            "a completion of 0 tokens",
+        ),
+    ],
+)
+def test_an_engine_that_gives_something_else_is_told(
+    spoil: Callable[[list[list[Rollout]]], list[list[Rollout]]], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    method = grpo(small_model.policy(), "rollout.group_size=3", "rollout.max_new_tokens=6")
+    generate = method.engine.generate
+    monkeypatch.setattr(method.engine, "generate", lambda *arguments: spoil(generate(*arguments)))
+    with pytest.raises(RarlError, match=f"rollout.engine .*{message}"):
+        method.sample(PROMPTS, Draws(0), step=1)

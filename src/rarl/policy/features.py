@@ -22,6 +22,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from rarl.config import Model
+from rarl.errors import ModelError
 from rarl.policy.loading import TINY
 from rarl.policy.processor import Processor
 
@@ -104,7 +105,15 @@ def features_folder(model: Model) -> Path | None:
     if model.cache_dir == OFF or (not model.cache_dir and model.base == TINY):
         return None
     if model.cache_dir:
-        return Path(os.path.expanduser(model.cache_dir)) / "vision"
+        folder = Path(os.path.expanduser(model.cache_dir)) / "vision"
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:  # the user's own choice, so it is told before anything is computed
+            raise ModelError(
+                f"model.cache_dir {model.cache_dir!r} can't hold features ({error.strerror}); "
+                'name a folder that can be written, or "off"'
+            ) from None
+        return folder
     caches = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if not caches.is_absolute():  # to be ignored, says its specification
         caches = Path(os.path.expanduser("~")) / ".cache"

@@ -74,8 +74,9 @@ def require_supported(base: str) -> Any:
     """The base's configuration; reads its config.json alone. ModelError if it isn't there, or can't be trained."""
     from transformers import AutoConfig
 
+    path = resolve_base(base)
     with _told_if_unfit(base):
-        config = AutoConfig.from_pretrained(resolve_base(base))
+        config = AutoConfig.from_pretrained(path)
     if config.model_type not in SUPPORTED:
         raise ModelError(f"base model {base!r} is a {config.model_type}; supported are {', '.join(SUPPORTED)}")
     return config

@@ -17,6 +17,7 @@ from rarl.algo.batch import GroupBatch
 from rarl.algo.losses import OBJECTIVES, LossOutput, normaliser, policy_loss
 from rarl.config import RunConfig
 from rarl.draws import Draws
+from rarl.errors import RarlError
 from rarl.policy import Policy
 from rarl.policy.recording import Recording
 from rarl.prompting import Pool, instruct
@@ -74,7 +75,9 @@ class Grpo:
         rollout = self.config.rollout
         self.policy.recording = Recording() if self._records(prompts, step) else None
         sampling = Sampling(rollout.temperature, rollout.top_p, rollout.max_new_tokens)
-        return self.engine.generate(prompts, rollout.group_size, sampling, draws)
+        groups = self.engine.generate(prompts, rollout.group_size, sampling, draws)
+        _require_contract(groups, len(prompts), rollout.group_size)
+        return groups
 
     def _records(self, prompts: Sequence[Prompt], step: int) -> bool:
         """Whether sampling may keep its products: what one micro-batch of training would hold anyway.
@@ -149,3 +152,16 @@ class Grpo:
             clip_high=train.clip_high,
             n=n,
         )
+
+
+def _require_contract(groups: Sequence[Sequence[Rollout]], prompts: int, size: int) -> None:
+    """RarlError unless an engine, which may be the user's, gave what was asked for."""
+    sizes = {len(group) for group in groups}
+    if len(groups) != prompts or sizes - {size}:
+        raise RarlError(f"rollout.engine gave {len(groups)} groups of {sizes} completions for {prompts} of {size}")
+    for rollout in (rollout for group in groups for rollout in group):
+        tokens, logprobs = len(rollout.token_ids), len(rollout.logprobs)
+        if not tokens or tokens != logprobs:
+            raise RarlError(
+                f"rollout.engine gave a completion of {tokens} tokens with {logprobs} log-probs, not as many"
+            )
