@@ -102,6 +102,12 @@ def test_plan_tells_what_a_run_needs(command):
     assert "of 2.00 GB" in out
 
 
+def test_plan_of_what_does_not_fit_exits_with_1(command):
+    code, out, err = command("plan", "configs/quickstart.toml", "--memory", "100MB", "--prompt-tokens", 60)
+    assert (code, err) == (1, "")
+    assert "DOES NOT FIT" in out
+
+
 def test_a_memory_that_is_none_is_one_line(command):
     code, out, err = command("plan", "configs/quickstart.toml", "--memory", "40 parsecs")
     assert (code, out, err.count("\n")) == (2, "", 1)

@@ -97,7 +97,7 @@ def plan(
         int | None, typer.Option(help="The longest prompt's [default: model.max_vision_tokens and 128 of text].")
     ] = None,
 ) -> None:
-    """Tell the memory that training needs, and what fits. Nothing is loaded."""
+    """Tell the memory that training needs, and what fits; exit code 1 if the config doesn't. Nothing is loaded."""
     settings = _config(config, overrides)
     from rarl import planning
 
@@ -106,6 +106,8 @@ def plan(
         _print(table)
         print()
     print("\n".join(planning.plan_notes(found)))
+    if not found.fits:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -223,7 +223,8 @@ def plan_notes(plan: Plan) -> list[str]:
     ]
     if not plan.fits and not load.checkpointing:
         other = needed_bytes(plan.sizes, footprint(plan.sizes, replace(load, checkpointing=True)))
-        notes.append(f"With model.gradient_checkpointing=true: {other / 1e9:.2f} GB.")
+        if other < plan.needed:
+            notes.append(f"With model.gradient_checkpointing=true: {other / 1e9:.2f} GB.")
     budget = plan.limits[0]
     if 0 < budget.largest < budget.value:
         notes.append(f"The other settings are beside {budget.name}={budget.largest}.")
