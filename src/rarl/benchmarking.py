@@ -38,7 +38,7 @@ from rarl.types import Example, Group, Prompt, Rollout, Score
 PIXELS_PER_TOKEN = 28  # along each side of an image
 MAX_VISION_TOKENS = 1280
 PHASES = ("sampling", "reference", "forward", "backward", "optimizer")
-LARGE = 1_000_000_000  # parameters beyond which the plain path takes too long on a CPU to be run unasked
+LARGE = 1_000_000_000  # parameters with which, on a CPU, neither the plain path nor a warm-up is run unasked
 
 
 def bench_step(
@@ -65,10 +65,9 @@ def bench_step(
     settings = [f"rollout.group_size={group_size}", f"rollout.max_new_tokens={new_tokens}"]
     grpo = _grpo(policy, RunConfig().override(settings))
     parameters = sum(parameter.numel() for parameter in policy.base.parameters())
-    if plain is None:
-        plain = policy.device.type != "cpu" or parameters < LARGE
-    large = policy.device.type == "cpu" and parameters >= LARGE
-    measured = {"rarl": _shared_step(policy, grpo, prompts, warm_up=not large)}
+    slow = policy.device.type == "cpu" and parameters >= LARGE
+    measured = {"rarl": _shared_step(policy, grpo, prompts, warm_up=not slow)}
+    plain = not slow if plain is None else plain
     if plain:
         measured["plain"] = _plain_step(policy, grpo, prompts)
     prompt_tokens = [len(policy.encode(prompt)) for prompt in prompts]
@@ -152,18 +151,12 @@ def _plain_step(policy: Policy, grpo: Grpo, prompts: Sequence[Prompt]) -> dict[s
         output.loss.backward()
     with meter.phase("optimizer"):
         grpo.learner.update()
-    passes = len(batch.lengths) * 3  # sampling, reference, forward
-    images = sum(len(prompt.example.images) * size for prompt, size in zip(batch.prompts, batch.sizes, strict=True))
-    lengths = iter(batch.lengths)
-    tokens = sum(
-        3 * (len(policy.encode(prompt)) + next(lengths)) - 1
-        for prompt, size in zip(batch.prompts, batch.sizes, strict=True)
-        for _ in range(size)
-    )
+    asked = [rollout.prompt for group in groups for rollout in group.rollouts]
     return {
         "seconds": meter.report(),
-        "image_encodes": passes * images // len(batch.lengths),
-        "tokens": tokens,
+        # In sampling, reference and forward; sampling does not feed the last token.
+        "image_encodes": 3 * sum(len(prompt.example.images) for prompt in asked),
+        "tokens": sum(3 * (len(policy.encode(prompt)) + n) - 1 for prompt, n in zip(asked, batch.lengths, strict=True)),
         "peak_bytes": peak_memory(policy.device),  # of the process: no less than that of the step before
     }
 
