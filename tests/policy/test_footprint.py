@@ -89,10 +89,10 @@ def test_the_parts_of_phases_that_a_run_does_not_have_are_not_there() -> None:
 def test_what_is_recorded_is_what_a_recording_holds() -> None:
     policy = small_model.policy()
     policy.end_ids = ()
-    policy.recording = recording = Recording()
     prompts = [small_model.prompt(seed=0), small_model.prompt(seed=0)]
+    policy.recording = recording = Recording(sum(len(policy.encode(prompt)) for prompt in prompts) + 2 * 3 * 4)
     NativeEngine(policy).generate(prompts, 3, Sampling(max_new_tokens=5), Draws(0))
-    bytes_kept = sum(part.nbytes for parts in recording.kept.values() for part in parts)
+    bytes_kept = sum(buffer.nbytes for buffer in recording.kept.values())
     sizes = sizes_of(policy.base.config, Lora(), torch.float32, torch.device("cpu"))
     load = Workload(2, 3, len(policy.encode(prompts[0])), 5, tokens_per_batch=10_000)
     assert bytes_kept == recorded(sizes, load.micro_batch())

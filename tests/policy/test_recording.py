@@ -16,6 +16,7 @@ from rarl.policy.recording import Recording
 from rarl.training.grouping import to_batch
 from rarl.types import Group, Rollout, Sampling, Score
 
+ROOM = 1_000
 PROMPTS = [
     small_model.prompt(images=1),
     small_model.prompt("What is the diagnosis, in a longer question?", images=2, seed=1),
@@ -64,7 +65,7 @@ def test_log_probs_and_gradients_are_those_of_a_pass_computed_anew(
 ) -> None:
     policy = small_model.policy()
     policy.language.checkpointing = checkpointing
-    policy.recording = Recording()
+    policy.recording = Recording(ROOM)
     groups = sampled(policy, prompts_per_batch=prompts_per_batch)
     lengths = [len(rollout.token_ids) for group in groups for rollout in group]
     assert len(set(lengths)) > 3
@@ -86,7 +87,7 @@ def test_an_adapter_on_some_linears_alone(monkeypatch: pytest.MonkeyPatch) -> No
     policy = Policy(small_model.network(), small_model.processor(), Lora(r=2, targets=("v_proj", "up_proj")))
     for parameter in policy.trainable():
         torch.nn.init.normal_(parameter.data, std=0.2)
-    policy.recording = Recording()
+    policy.recording = Recording(ROOM)
     group_batch = batch(sampled(policy))
     _, recorded = gradients(policy, group_batch)
     _, fresh = gradients(policy, group_batch)
@@ -96,7 +97,7 @@ def test_an_adapter_on_some_linears_alone(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_what_was_not_sampled_here_is_computed() -> None:
     policy = small_model.policy()
-    policy.recording = Recording()
+    policy.recording = Recording(ROOM)
     groups = sampled(policy)
     changed = replace(groups[0][0], token_ids=(7, *groups[0][0].token_ids[1:]))
     assert policy.recording.replay(batch([[changed]]), keep=False) is None
@@ -106,7 +107,7 @@ def test_what_was_not_sampled_here_is_computed() -> None:
 
 def test_a_pass_without_gradients_leaves_the_recording_to_the_one_with() -> None:
     policy = small_model.policy()
-    policy.recording = Recording()
+    policy.recording = Recording(ROOM)
     group_batch = batch(sampled(policy))
     policy.reference_logprobs(group_batch, 0.8)
     with torch.no_grad():
@@ -116,7 +117,7 @@ def test_a_pass_without_gradients_leaves_the_recording_to_the_one_with() -> None
 
 def test_what_was_given_away_is_freed() -> None:
     policy = small_model.policy()
-    policy.recording = recording = Recording()
+    policy.recording = recording = Recording(ROOM)
     group_batch = batch(sampled(policy))
     assert len(recording.kept) == 12
     policy.logprobs(group_batch, 0.8)

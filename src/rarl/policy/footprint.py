@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from rarl.policy.decoding import SEGMENT
 from rarl.policy.logprobs import CHUNK
 from rarl.policy.sizes import Sizes
 from rarl.policy.vision import RAM_BYTES
@@ -30,7 +31,7 @@ Parts = dict[str, int]  # what is held: bytes
 def footprint(sizes: Sizes, load: Workload) -> dict[str, Parts]:
     """By phase, the bytes of tensors that are held when it holds most."""
     rows = load.micro_batch()
-    return _phases(sizes, load, rows, recorded(sizes, rows) if load.recorded else 0)
+    return _phases(sizes, load, rows, recorded(sizes, rows) if load.recorded and not sizes.cuda else 0)
 
 
 def tensor_bytes(phases: Mapping[str, Parts]) -> int:
@@ -91,10 +92,8 @@ def feature_bytes(sizes: Sizes, load: Workload) -> int:
 
 
 def recorded(sizes: Sizes, rows: Rows) -> int:
-    """Bytes of the products that sampling keeps; of the last layer, all but the first are of the rows that are read."""
-    first, rest = sizes.outputs[0], sum(sizes.outputs[1:])
-    numbers = sizes.layers * first * rows.all + rest * ((sizes.layers - 1) * rows.all + rows.read)
-    return numbers * sizes.element
+    """Bytes that sampling keeps its products in."""
+    return sizes.layers * sum(sizes.outputs) * rows.all * sizes.element
 
 
 def _phases(sizes: Sizes, load: Workload, rows: Rows, recording: int) -> dict[str, Parts]:
@@ -128,23 +127,27 @@ def _sampling(sizes: Sizes, load: Workload, groups: int, completions: int, recor
     """In the last but one layer of the prefill, or while decoding."""
     tokens, slots = groups * load.prompt_tokens, groups * completions
     one = 2 * sizes.key * sizes.element  # key and value of one token in one layer
-    kept = tokens * sizes.element * bool(recording)  # of these, a layer's first and third product are activations
     prefill = {
         "keys and values": (sizes.layers - 1) * tokens * one,
-        "activations": _passing(sizes, tokens) - kept * (sizes.outputs[0] + sizes.outputs[2]),
-        "recording": kept * (sizes.layers - 1) * sum(sizes.outputs),
+        "activations": _passing(sizes, tokens),
+        "recording": recording,
     }
-    packed, own = sizes.layers * tokens * one, sizes.layers * slots * load.new_tokens * one
-    copied = packed + own * (completions - 1) // completions  # of what goes on, when a completion is given up
+    packed, own = tokens * one, slots * _places(sizes, load) * one  # of a layer, which is there twice while it is moved
+    moved = (sizes.layers + 1) * packed, sizes.layers * (packed + own) + own
     attention = slots * sizes.heads * (load.prompt_tokens + load.new_tokens) * (3 * sizes.element + FLOAT)
     logits = slots * sizes.vocabulary
     decoding = {
-        "keys and values": packed + own + copied,  # as much as when the prompts, packed, are padded for decoding
+        "keys and values": max(moved),
         "logits": logits * (DRAWING_TOP_P if load.top_p else DRAWING),
         "activations": max(0, attention + _passing(sizes, slots) - logits * (DRAWING - FLOAT)),
         "recording": recording,
     }
     return _largest(prefill, decoding)
+
+
+def _places(sizes: Sizes, load: Workload) -> int:
+    """For the own keys of a completion: all at once, or on CUDA as many segments as it takes."""
+    return load.new_tokens if load.new_tokens <= SEGMENT or not sizes.cuda else -(-load.new_tokens // SEGMENT) * SEGMENT
 
 
 def _reference(sizes: Sizes, rows: Rows, recording: int) -> Parts:

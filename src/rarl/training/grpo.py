@@ -73,21 +73,26 @@ class Grpo:
     def sample(self, prompts: Sequence[Prompt], draws: Draws, step: int) -> list[list[Rollout]]:
         """A group of completions for each prompt; what that computes is kept for `update` where there is room."""
         rollout = self.config.rollout
-        self.policy.recording = Recording() if self._records(prompts, step) else None
+        self.policy.recording = self._recording(prompts, step)
         sampling = Sampling(rollout.temperature, rollout.top_p, rollout.max_new_tokens)
         groups = self.engine.generate(prompts, rollout.group_size, sampling, draws)
         _require_contract(groups, len(prompts), rollout.group_size)
         return groups
 
-    def _records(self, prompts: Sequence[Prompt], step: int) -> bool:
-        """Whether sampling may keep its products: what one micro-batch of training would hold anyway.
+    def _recording(self, prompts: Sequence[Prompt], step: int) -> Recording | None:
+        """For sampling's products, where one micro-batch of training would hold as many anyway.
 
-        Now and then it doesn't, so that parity is seen between two computations.
+        Now and then there is none, so that parity is seen between two computations. On CUDA there is never one: a
+        product costs less there than the launches that would keep it.
         """
         rollout, train = self.config.rollout, self.config.train
-        most = len(prompts) * rollout.group_size * rollout.max_new_tokens
-        most += sum(len(self.policy.encode(prompt)) for prompt in prompts)
-        return most <= train.tokens_per_batch and not train.resample and step % EVERY != 0
+        prompt_tokens = sum(len(self.policy.encode(prompt)) for prompt in prompts)
+        completions = len(prompts) * rollout.group_size
+        if prompt_tokens + completions * rollout.max_new_tokens > train.tokens_per_batch:
+            return None
+        if train.resample or step % EVERY == 0 or self.policy.device.type == "cuda":
+            return None
+        return Recording(prompt_tokens + completions * (rollout.max_new_tokens - 1))
 
     def _informative(
         self, groups: list[Group], draws: Draws, sample: Callable[[Sequence[Example], Draws], list[Group]]
