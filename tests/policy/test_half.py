@@ -10,7 +10,12 @@ from rarl.policy.half import FEW_ROWS, is_slow, product, product_back, widen_lin
 
 @pytest.mark.parametrize("rows", [FEW_ROWS - 1, FEW_ROWS])
 @pytest.mark.parametrize("bias", [False, True])
-def test_products_and_gradients_are_those_of_float32_rounded_once(rows: int, bias: bool) -> None:
+@pytest.mark.parametrize("wide_at_once", [15, 32_768])
+def test_products_and_gradients_are_those_of_float32_rounded_once(
+    rows: int, bias: bool, wide_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rarl.policy.half.is_slow", lambda device, dtype: True)
+    monkeypatch.setattr("rarl.policy.half.WIDE", wide_at_once)
     torch.manual_seed(0)
     linear = nn.Linear(48, 40, bias=bias, dtype=torch.bfloat16).requires_grad_(False)
     wide = nn.Linear(48, 40, bias=bias).requires_grad_(False)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from rarl.policy.decoding import SEGMENT
+from rarl.policy.half import WIDE
 from rarl.policy.logprobs import CHUNK
 from rarl.policy.sizes import Sizes
 from rarl.policy.vision import RAM_BYTES
@@ -220,7 +221,9 @@ def _kept(sizes: Sizes, rows: Rows, *, last: bool) -> int:
 def _logits(sizes: Sizes, rows: Rows) -> int:
     """Of a chunk of log-probs: logits, probs, and their product, or what is left of the chunk before."""
     half = sizes.element if sizes.element < FLOAT and rows.targets > CHUNK else 0
-    return min(CHUNK, rows.targets) * sizes.vocabulary * (3 * FLOAT + half)
+    tokens = min(CHUNK, rows.targets)
+    widened = _widened(tokens, sizes.hidden, min(sizes.vocabulary, WIDE)) * sizes.widened
+    return tokens * sizes.vocabulary * (3 * FLOAT + half) + widened
 
 
 def _widened(tokens: int, inputs: int, outputs: int) -> int:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 FEW_ROWS = 32  # below this a product is bound by reading the weight, and widening it only adds to that
+WIDE = 32_768  # outputs at a time that are widened: of the output head they are 200 MB
 PIECE = 768  # outputs at a time that a product of few rows computes on a CPU; measured in docs/performance.md
 
 
@@ -24,15 +25,21 @@ def product(rows_TI: Tensor, weight_OI: Tensor, bias_O: Tensor | None = None) ->
             if _is_flat(rows_TI, weight_OI)
             else F.linear(rows_TI, weight_OI, bias_O)
         )
-    bias_O = None if bias_O is None else bias_O.float()
-    return F.linear(rows_TI.float(), weight_OI.float(), bias_O).to(rows_TI.dtype)
+    wide_TI, output_TO = rows_TI.float(), rows_TI.new_empty(*rows_TI.shape[:-1], len(weight_OI))
+    for cut in _cuts(weight_OI):
+        output_TO[..., cut] = F.linear(wide_TI, weight_OI[cut].float(), None if bias_O is None else bias_O[cut].float())
+    return output_TO
 
 
 def product_back(grad_TO: Tensor, weight_OI: Tensor) -> Tensor:
     """The gradient of the rows [T, I]."""
     if not _widens(grad_TO, weight_OI):
         return grad_TO @ weight_OI
-    return (grad_TO.float() @ weight_OI.float()).to(grad_TO.dtype)
+    first, *others = _cuts(weight_OI)
+    total_TI = grad_TO[..., first].float() @ weight_OI[first].float()
+    for cut in others:
+        total_TI += grad_TO[..., cut].float() @ weight_OI[cut].float()
+    return total_TI.to(grad_TO.dtype)
 
 
 def widen_linears(network: nn.Module) -> None:
@@ -54,6 +61,10 @@ def is_slow(device: str, dtype: torch.dtype) -> bool:
 
 def _widens(rows: Tensor, weight: Tensor) -> bool:
     return is_slow(weight.device.type, weight.dtype) and rows.numel() // rows.shape[-1] >= FEW_ROWS
+
+
+def _cuts(weight_OI: Tensor) -> list[slice]:
+    return [slice(start, start + WIDE) for start in range(0, len(weight_OI), WIDE)]
 
 
 def _is_flat(rows: Tensor, weight_OI: Tensor) -> bool:

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from rarl.policy.half import product, product_back
+
 CHUNK = 256  # rows of logits held at once: 256 x 151,936 in float32 are 156 MB
 
 
@@ -19,7 +21,7 @@ class TokenLogprobs(NamedTuple):
 
 def masked_logits(hidden_TH: Tensor, head_VH: Tensor, suppressed_V: Tensor, temperature: float) -> Tensor:
     """Logits [T, V] in float32 as the sampler and the trainer both see them: suppressed tokens can't be."""
-    logits_TV = torch.nn.functional.linear(hidden_TH, head_VH).float()
+    logits_TV = product(hidden_TH, head_VH).float()
     return logits_TV.div_(temperature).masked_fill_(suppressed_V, float("-inf"))
 
 
@@ -44,7 +46,7 @@ class _ChunkedLogprobs(torch.autograd.Function):
             # A suppressed token has p = 0 and logit -inf, and adds nothing.
             entropy_T[rows] = logsum_t - (probs_tV * logits_tV.masked_fill_(suppressed_V, 0.0)).sum(-1)
             if direction_TH is not None:
-                mean_tH = probs_tV.to(head_VH.dtype) @ head_VH
+                mean_tH = product_back(probs_tV.to(head_VH.dtype), head_VH)
                 direction_TH[rows] = (head_VH[targets_T[rows]] - mean_tH) / temperature
         if direction_TH is not None:
             ctx.save_for_backward(direction_TH)
