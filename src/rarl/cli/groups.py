@@ -1,0 +1,60 @@
+"""Verbs in groups: `rarl data` and `rarl bench`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rarl.cli.shared import Root, app, print_table
+from rarl.errors import RunFolderError
+
+data_app = typer.Typer(help="Look at data sets.", no_args_is_help=True)
+bench_app = typer.Typer(help="Measure time and memory.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+app.add_typer(bench_app, name="bench")
+
+
+@data_app.command("list")
+def list_data() -> None:
+    """The data sets that can be asked for by name."""
+    from rarl.registry import datasets
+
+    print("\n".join(datasets.names()))
+
+
+@data_app.command("show")
+def show_data(
+    name: Annotated[str, typer.Argument(help="A data set, or file.py:function.")],
+    split: Annotated[str, typer.Option(help="Its split.")],
+    root: Root = "",
+    number: Annotated[int, typer.Option("-n", help="How many examples to show.")] = 5,
+) -> None:
+    """Count the examples of a split, and show some."""
+    from rarl.data import load_dataset
+    from rarl.reporting import dataset_tables
+
+    for table in dataset_tables(load_dataset(name, split=split, root=root), number):
+        print_table(table)
+
+
+@bench_app.command("step")
+def bench_step(
+    shape: Annotated[str, typer.Option(help="tiny, mid or qwen2-vl-2b: random weights of that shape.")] = "tiny",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "float32",
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="A JSON file for all that was measured.")] = None,
+) -> None:
+    """Seconds and peak memory of one GRPO step, beside the plain path and the least possible on this device."""
+    if out is not None and out.exists():
+        raise RunFolderError(f"{out} exists; nothing is written over: give another file")
+    from rarl import benchmarking
+    from rarl.reporting import step_table
+
+    found = benchmarking.bench_step(shape, dtype, device)
+    print_table(step_table(found))
+    if out is not None:
+        from rarl.runlog import write_json
+
+        write_json(out, found)

@@ -1,0 +1,89 @@
+"""Verbs on what was trained: evaluate, ask, report, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rarl.cli.shared import Adapter, Base, Out, Overrides, Root, app, print_table
+from rarl.errors import ConfigError
+
+
+@app.command("eval")
+def evaluate(
+    base: Base,
+    data: Annotated[str, typer.Option(help="A data set; `rarl data list` names them.")],
+    split: Annotated[str, typer.Option(help="Its split.")],
+    adapter: Adapter = None,
+    root: Root = "",
+    overrides: Overrides = None,
+    out: Out = None,
+) -> None:
+    """Evaluate a base, or a base with an adapter, on a split."""
+    from rarl.config import RunConfig
+    from rarl.runlog import free_path
+
+    runs = RunConfig().override(overrides or ()).run.out
+    folder = out or free_path(runs, f"eval-{Path(data).name}-{split}")
+    from rarl import assembly
+    from rarl.reporting import summary_table
+
+    summary = assembly.evaluate(
+        base, adapter=adapter, data=data, split=split, root=root, out=folder, overrides=overrides or ()
+    )
+    print(f"Records: {folder / 'records.jsonl'}")
+    print_table(summary_table(summary))
+
+
+@app.command()
+def predict(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="PNG or JPEG files.")],
+    base: Base,
+    question: Annotated[str, typer.Option(help="What to ask about the images.")],
+    adapter: Adapter = None,
+    options: Annotated[str, typer.Option(help="Answers to choose from, separated by commas.")] = "",
+    direct: Annotated[bool, typer.Option("--direct", help="Answer without reasoning first.")] = False,
+) -> None:
+    """Answer a question about images, reasoning shown.
+
+    A research tool: its answers are not for clinical use.
+    """
+    from rarl import assembly
+
+    choices = tuple(choice.strip() for choice in options.split(",") if choice.strip())
+    prediction = assembly.predict(base, images, question, adapter=adapter, options=choices, reasoning=not direct)
+    if prediction.reasoning:
+        print(f"Reasoning: {prediction.reasoning}")
+    print(f"Answer: {prediction.answer}" if prediction.answer else f"No answer in: {prediction.text}")
+
+
+@app.command()
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", help="The file to write [default: RUN/report.html].")
+    ] = None,
+) -> None:
+    """Write the report of a run again, as one HTML file."""
+    from rarl.reporting import write_report
+
+    print(write_report(run, out))
+
+
+@app.command()
+def export(
+    base: Base,
+    adapter: Annotated[str, typer.Option(help="Folder of a LoRA adapter in PEFT's format.")],
+    out: Annotated[Path, typer.Option(help="The folder to write; must be new or empty.")],
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Merge the adapter into the weights (the one form so far).")
+    ] = False,
+) -> None:
+    """Write base + adapter as one transformers checkpoint."""
+    from rarl import exporting
+
+    if not merge:
+        raise ConfigError("say --merge: the adapter itself is in PEFT's format already")
+    print(exporting.export_merged(base, adapter, out))

@@ -1,0 +1,43 @@
+"""What the verbs share: the application they hang on, arguments that several take, and printing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rarl.config import RunConfig
+
+app = typer.Typer(
+    help="Teach small medical vision-language models to reason.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+ConfigFile = Annotated[Path | None, typer.Argument(metavar="CONFIG", help="A TOML file; configs/ has some.")]
+NeededConfig = Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file; configs/ has some.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Change one setting.")]
+Out = Annotated[Path | None, typer.Option(help="The folder to write; must be new or empty.")]
+Base = Annotated[str, typer.Option(help='Hub id or folder of the base model, or "tiny".')]
+Adapter = Annotated[str | None, typer.Option(help="Folder of a LoRA adapter in PEFT's format.")]
+Root = Annotated[str, typer.Option(help="Where the data set's files are, if it needs any.")]
+
+
+def load_config(path: Path, overrides: Sequence[str] | None) -> RunConfig:
+    """A config file with the settings of `--set`."""
+    from rarl.config import RunConfig
+
+    return RunConfig.load(path, overrides or ())
+
+
+def print_table(table: object) -> None:
+    """A rich table, as wide as the terminal."""
+    from rich.console import Console
+
+    Console().print(table)

@@ -1,0 +1,99 @@
+"""Verbs that train, and `plan`, which tells what that takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rarl.cli.shared import ConfigFile, NeededConfig, Out, Overrides, app, load_config, print_table
+from rarl.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rarl.assembly import Run
+
+
+@app.command()
+def demo(overrides: Overrides = None, out: Out = None) -> None:
+    """Train the embedded tiny model on the embedded benchmark.
+
+    A few minutes on two CPU cores, without any download.
+    """
+    from importlib.resources import as_file, files
+
+    from rarl.runlog import free_path
+
+    with as_file(files("rarl") / "assets" / "quickstart.toml") as recipe:
+        config = load_config(recipe, overrides)
+    from rarl import assembly
+
+    _show(assembly.train(config, out=out or free_path(config.run.out, "demo")))
+
+
+@app.command()
+def plan(
+    config: NeededConfig,
+    overrides: Overrides = None,
+    memory: Annotated[
+        str, typer.Option(help="What there is, as 40GB, be the device here or not [default: the device's own].")
+    ] = "",
+    prompt_tokens: Annotated[
+        int | None, typer.Option(help="The longest prompt's [default: model.max_vision_tokens and 128 of text].")
+    ] = None,
+) -> None:
+    """Tell the memory that training needs, and what fits; exit code 1 if the config doesn't. Nothing is loaded."""
+    settings = load_config(config, overrides)
+    from rarl import planning
+
+    found = planning.plan(settings, memory=memory, prompt_tokens=prompt_tokens)
+    for table in planning.plan_tables(found):
+        print_table(table)
+        print()
+    print("\n".join(planning.plan_notes(found)))
+    if not found.fits:
+        raise typer.Exit(1)
+
+
+@app.command()
+def train(
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    out: Out = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
+) -> None:
+    """Train with GRPO and LoRA, evaluate, report."""
+    if resume is not None:
+        if config is not None or overrides or out is not None:
+            raise ConfigError("--resume goes on with the run's own config: leave CONFIG, --set and --out away")
+        from rarl import assembly
+
+        _show(assembly.resume(resume))
+    elif config is not None:
+        settings = load_config(config, overrides)
+        from rarl import assembly
+
+        _show(assembly.train(settings, out=out))
+    else:
+        raise ConfigError("say what to train: rarl train CONFIG, or rarl train --resume RUN")
+
+
+@app.command()
+def sft(
+    config: NeededConfig,
+    overrides: Overrides = None,
+    out: Out = None,
+) -> None:
+    """Fine-tune on answers or rationales: the arm to compare with."""
+    settings = load_config(config, overrides)
+    from rarl import assembly
+
+    _show(assembly.sft(settings, out=out))
+
+
+def _show(run: Run) -> None:
+    from rarl.reporting import headline_table
+
+    for result in run.results:
+        print_table(headline_table(result))
+    print(f"Report: {run.folder / 'report.html'}")
