@@ -81,8 +81,8 @@ class RewardSection(Section):
     # A gated part counts in proportion to its gates: r_k is multiplied by each gate's own value.
     # By default all but accuracy add up to less than what a wrong answer lacks: see docs/rewards.md.
     gates: dict[str, tuple[str, ...]] = {
-        "grounding": ("format",),
-        "consistency": ("format", "accuracy"),
+        "grounding": ("format", "substance"),
+        "consistency": ("format", "accuracy", "substance"),
         "substance": ("format",),
     }
     extra: tuple[str, ...] = ()  # "my.py:function" or "package.module:function"; weights by function name, else 1.0

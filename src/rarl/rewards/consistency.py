@@ -12,12 +12,14 @@ from functools import lru_cache
 
 from rarl.grading import Mention, derive_kind, grade, mentions
 from rarl.rewards.columns import Row, asks_for_reasoning, rowwise
+from rarl.rewards.reasoning import read_row
 from rarl.rewards.substance import substance_of
 from rarl.rewards.wording import content_words, numbers, padded, sentences, wording, words
 from rarl.types import Fact, QuestionKind
 
 UNDECIDED = 0.5  # the reasoning says nothing from which the answer or another one would follow
 _LETTER = re.compile(r"\b(?:answer|option|choice)(?:\s+is)?:?\s*\(?([A-Z])\)?(?!\w)")
+_NEGATORS = frozenset({"no", "not", "without", "none", "neither"})
 _YES_OR_NO = re.compile(r"\banswer(?:\s+is)?:?\s*(yes|no)\b|^\W*(yes|no)\W*$", re.IGNORECASE)
 
 
@@ -25,11 +27,11 @@ _YES_OR_NO = re.compile(r"\banswer(?:\s+is)?:?\s*(yes|no)\b|^\W*(yes|no)\W*$", r
 def consistency(row: Row) -> float:
     """1 where the reasoning leads to the answer, 0 where it leads to another one, 0.5 where one can't tell.
 
-    0 also without an answer, and for reasoning without any substance. The kind of question decides how it is judged:
-    see docs/rewards.md.
+    0 also without an answer, for reasoning without any substance, and for such as tampers with the scoring. The kind of
+    question decides how it is judged: see docs/rewards.md.
     """
     reasoning, answer = row.parsed.reasoning, row.parsed.answer
-    if not reasoning or not answer:
+    if not reasoning or not answer or read_row(row) is None:
         return 0.0
     kind = row.kind or derive_kind(row.question, row.gold or answer, row.options)
     if kind is QuestionKind.YESNO:
@@ -56,7 +58,7 @@ def _concludes(reasoning: str, own: str, rivals: Iterable[str]) -> bool | None:
         if named == [own]:
             return True
         if named:
-            return None if own in named and len(named) <= len(rivals) else False
+            return None if own in named and (len(named) <= len(rivals) or len(rivals) < 2) else False
         if mentions(sentence, own) is Mention.DENIED:
             return False
     return None
@@ -96,14 +98,22 @@ def _to_number(reasoning: str, answer: str, row: Row) -> bool | None:
         if own and all(numbers(phrase) for phrase in alternatives):
             return _concludes(reasoning, own[0], [phrase for phrase in alternatives if phrase != own[0]])
     counted = _counts(reasoning, content_words(row.question))
-    if counted:
+    if counted and (counted[-1] in given or not _adds_up(reasoning, given)):
         return counted[-1] in given
     stated = set(numbers(reasoning))
+    if _adds_up(reasoning, given):
+        return True
     if not stated and any(_word_holds(reasoning, word, (), ()) is False for word in content_words(row.question)):
         stated = {0.0}
     if len(stated) > 1 and given <= stated:
         return None
     return stated == given if stated else None
+
+
+def _adds_up(reasoning: str, given: set[float]) -> bool:
+    """Whether a sentence counts two things or more that make up the answer: "two on the right, one on the left"."""
+    each = (numbers(sentence) for sentence in sentences(reasoning))
+    return any(len(parts) > 1 and sum(parts) in given for parts in each)
 
 
 def _counts(reasoning: str, things: Sequence[str]) -> list[float]:
@@ -151,6 +161,8 @@ def _to_yes_or_no(reasoning: str, answer: str, row: Row) -> bool | None:
     if said:
         return (said[-1].lower() == "yes") is given
     implied = _holds(reasoning, row.question, row.facts)
+    if implied is None and given and not _asks_whether_sound(row.question) and _is_all_sound(reasoning):
+        return False
     return None if implied is None else implied is given
 
 
@@ -199,6 +211,17 @@ def _abnormal(reasoning: str) -> bool | None:
     if Mention.DENIED in meant or any(mentions(reasoning, word) is Mention.AFFIRMED for word in wording().normal):
         return False
     return None
+
+
+def _asks_whether_sound(question: str) -> bool:
+    return not (wording().sound | _NEGATORS).isdisjoint(words(question))
+
+
+def _is_all_sound(reasoning: str) -> bool:
+    """Whether every sentence denies something or calls it normal: nothing was found that a yes could rest on."""
+    marks = wording().sound | _NEGATORS
+    said = [sentence for sentence in sentences(reasoning) if content_words(sentence)]
+    return bool(said) and all(not marks.isdisjoint(words(sentence)) for sentence in said)
 
 
 def _groups(facts: Sequence[Fact]) -> tuple[tuple[str, ...], ...]:

@@ -1,0 +1,236 @@
+"""A reasoning taken apart: which of its sentences observe something, which conclude, and which only fill."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from rarl.rewards.columns import Row
+from rarl.rewards.tampering import tampers
+from rarl.rewards.wording import content_words, padded, sentences, stem, wording, words
+
+COPIED = 5  # so many words in a row that stand in the prompt are a copy
+CONCLUSIONS = 2  # sentences that may name the answer without observing anything: "This suggests X. So the answer is X."
+LISTED = 6  # so many names in a row are a list of keywords
+_NEGATORS = frozenset({"no", "not", "without", "none", "neither", "nor", "absent", "negative", "never", "cannot"})
+_PIECE = re.compile(r"[,;:/|&]|\b(?:and|or|vs|versus)\b", re.IGNORECASE)
+_LABEL = re.compile(r"^\W*(?:step|stage|point|part)?\s*(?:\d{1,2}|[ivx]{1,4})\s*[.:)-]+\s*|^\W*(?:\w+\s+){0,2}\w+\s*:\s+", re.IGNORECASE)
+_ABBREVIATION = re.compile(r"\b(?:[A-Z]{2,5}|[A-Z]\d{1,2})\b")
+_INVENTED = re.compile(  # more digits than anyone reads off a picture, and sources that it does not show
+    r"\d\.\d{2}|\d+\.\d+\s*%|\b\d{4}\s*[;)]|\bp\s*[<=]\s*0?\.\d|(?:\d\.\d\D+){3}|\bdoi\b|\bet al\b|\[\d+\]", re.IGNORECASE
+)
+
+
+class Sentence(StrEnum):
+    """What a sentence does."""
+
+    OBSERVES = "observes"
+    CONCLUDES = "concludes"
+    HOLLOW = "hollow"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reasoning comes to. `observed` and `own` are stems of words outside hollow sentences."""
+
+    observed: frozenset[str]
+    own: frozenset[str]  # of these, such as neither prompt nor answer holds
+    concludes: bool  # whether a sentence names the answer
+    hollow: int  # sentences that only fill
+    words: int  # all that are more than grammar and talk about looking, each time they are said
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a reasoning is read beside."""
+
+    question: str
+    prompt: str
+    answer: str
+    options: tuple[str, ...]
+    known: frozenset[str]  # stems of the data's own words, which describe an image whatever they are
+
+
+def read_row(row: Row) -> Reading | None:
+    """The reading of a completion's reasoning; None where there is none, or where it tampers with the scoring."""
+    reasoning = row.parsed.reasoning
+    if not reasoning or tampers(reasoning) or tampers(row.parsed.answer or ""):
+        return None
+    facts = tuple(phrase for fact in row.facts for phrase in (fact.value or "", *fact.alternatives))
+    known = _stems_of((row.rationale or "", row.gold or "", *row.options, *facts))
+    context = Context(row.question, row.prompt or row.question, row.parsed.answer or "", row.options, known)
+    return read_reasoning(reasoning, context)
+
+
+@lru_cache(maxsize=4096)
+def read_reasoning(reasoning: str, context: Context) -> Reading:
+    """Every sentence by what it does, and what those that observe add up to."""
+    reader = _Reader(context)
+    for sentence in sentences(reasoning):
+        reader.take(sentence)
+    return Reading(frozenset(reader.observed), frozenset(reader.own), reader.conclusions > 0, reader.hollow, reader.words)
+
+
+class _Reader:
+    """Takes sentences in order: what was said before decides whether a sentence still says something."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.prompt = padded(words(context.prompt)) + padded(words(" ".join(context.options)))
+        self.given = _stems_of((context.prompt, context.answer, *context.options, *_rivals(context.answer)))
+        self.answer = _stems_of((context.answer,))
+        self.asked = _stems_of((context.question, context.answer, *context.options))
+        self.observed: set[str] = set()
+        self.own: set[str] = set()
+        self.hollow = 0
+        self.words = 0
+        self.conclusions = 0
+        self.said: list[_Said] = []
+
+    def take(self, sentence: str) -> None:
+        does, said = self._does(sentence), _Said.of(sentence)
+        self.words += sum(1 for word in words(sentence) if word not in _plain())
+        contradicted = any(said.contradicts(earlier) for earlier in self.said)
+        if does is Sentence.HOLLOW or contradicted or any(said.repeats(earlier, self.answer) for earlier in self.said):
+            self.hollow += 1 + contradicted
+        elif does is Sentence.CONCLUDES:
+            self.conclusions += 1
+            self.hollow += self.conclusions > CONCLUSIONS
+            self.observed |= self._observed(sentence)
+        else:
+            found = self._observed(sentence)
+            self.observed |= found
+            self.own |= found - self.given
+        self.said.append(said)
+
+    def _does(self, sentence: str) -> Sentence:
+        body = _LABEL.sub("", sentence)
+        tokens = words(body)
+        if _is_filler(body, tokens) or _copied(tokens, self.prompt) or _lists_options(tokens, self.context.options):
+            return Sentence.HOLLOW
+        observed = self._observed(body)
+        talk = sum(wording().talks(word) for word in tokens)
+        unknown = sum(self._is_unknown(word) and stem(word) not in observed for word in tokens)
+        if observed - self.given and talk <= len(observed) and unknown <= 2 * len(observed) + 1:
+            return Sentence.OBSERVES
+        return Sentence.CONCLUDES if self._concludes(tokens) else Sentence.HOLLOW
+
+    def _observed(self, sentence: str) -> set[str]:
+        """The stems of its words of observation, abbreviations (SVC, L4) among them."""
+        found = {stem(word) for word in words(sentence) if self._observes(word)}
+        short = (word.casefold() for word in _ABBREVIATION.findall(sentence) if not sentence.isupper())
+        return found | {word for word in short if not wording().talks(word) and word not in _plain()}
+
+    def _observes(self, word: str) -> bool:
+        if word in _plain() or wording().talks(word):
+            return False
+        return wording().describes(word) or stem(word) in self.context.known
+
+    def _is_unknown(self, word: str) -> bool:
+        if word in _plain() or word.isdigit() or wording().talks(word):
+            return False
+        return not self._observes(word) and stem(word) not in self.asked
+
+    def _concludes(self, tokens: tuple[str, ...]) -> bool:
+        """Names the answer, or says again what was asked, and little else."""
+        if wording().asking & set(tokens):
+            return False
+        rest = {stem(word) for word in tokens if word not in _plain()} - wording().concluding
+        names = padded(words(self.context.answer)) in padded(tokens) or bool(rest & self.asked)
+        return names and len(rest - self.asked) <= 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A sentence as a claim: its content, and how it denies."""
+
+    content: frozenset[str]
+    denials: frozenset[str]
+
+    @classmethod
+    def of(cls, sentence: str) -> _Said:
+        return cls(frozenset(map(stem, content_words(sentence))), _NEGATORS & frozenset(words(sentence)))
+
+    def repeats(self, earlier: _Said, answer: frozenset[str]) -> bool:
+        """Four fifths of the content, under the same denials; only the answer may be named again by itself."""
+        if bool(self.denials) != bool(earlier.denials) or self.content <= answer:
+            return False
+        return len(self.content & earlier.content) >= 0.8 * len(self.content | earlier.content)
+
+    def contradicts(self, earlier: _Said) -> bool:
+        """The same content, once denied and once not."""
+        return bool(self.content) and self.content == earlier.content and bool(self.denials) != bool(earlier.denials)
+
+
+def _is_filler(sentence: str, tokens: tuple[str, ...]) -> bool:
+    """Says nothing of the image, whatever words are in it."""
+    known = wording()
+    return (
+        not tokens
+        or sentence.rstrip().endswith("?")
+        or tokens[0] in known.imperatives
+        or known.hollow_phrases.search(padded(tokens)) is not None
+        or sum(word in known.hedges for word in tokens) >= 2
+        or _INVENTED.search(sentence) is not None
+        or known.general.search(" ".join(tokens)) is not None
+        or _loops(tokens)
+        or _is_bare_list(sentence, tokens)
+    )
+
+
+def _copied(tokens: tuple[str, ...], prompt: str) -> bool:
+    """Half of the sentence or more stands in the prompt as runs of five words."""
+    starts = range(len(tokens) - COPIED + 1)
+    covered = {i + k for i in starts if padded(tokens[i : i + COPIED]) in prompt for k in range(COPIED)}
+    return 2 * len(covered) >= len(tokens) > 0
+
+
+def _loops(tokens: tuple[str, ...]) -> bool:
+    """The same words over and over: under 60 % of the runs of three, or half of four and more words, are distinct."""
+    runs = list(zip(tokens, tokens[1:], tokens[2:], strict=False))
+    if len(runs) >= 6 and len(set(runs)) < 0.6 * len(runs):
+        return True
+    return len(tokens) >= 4 and len(set(tokens)) <= len(tokens) / 2
+
+
+def _is_bare_list(sentence: str, tokens: tuple[str, ...]) -> bool:
+    """Names in a row: keywords, or everything that it could be. Not what is denied, nor what is called normal."""
+    known = wording()
+    if len(tokens) >= 8 and known.function_words.isdisjoint(tokens):
+        return True
+    if _NEGATORS & set(tokens) or known.sound & set(tokens):
+        return False
+    sizes = [len(content_words(piece)) for piece in _PIECE.split(sentence)]
+    names = [size for size in sizes if size]
+    short = sum(size <= 2 for size in names)
+    open_ended = bool((known.hedges | known.alternatives) & set(tokens))
+    return len(names) >= (3 if open_ended else LISTED) and short >= 0.8 * len(names) and sum(names) <= 1.7 * len(names)
+
+
+def _lists_options(tokens: tuple[str, ...], options: tuple[str, ...]) -> bool:
+    """Names at least three options, and all of them but one at most."""
+    text = padded(tokens)
+    named = sum(padded(words(option)) in text for option in options)
+    return named >= max(3, len(options) - 1)
+
+
+@lru_cache(maxsize=4096)
+def _stems_of(texts: Iterable[str]) -> frozenset[str]:
+    """The stems of the words that carry content."""
+    return frozenset(stem(word) for text in texts for word in words(text) if word not in _plain())
+
+
+@lru_cache(maxsize=4096)
+def _rivals(answer: str) -> tuple[str, ...]:
+    """What excludes the answer: who says "right" where the answer is "left" has not observed anything more."""
+    said = set(words(answer))
+    return tuple(rival for group in wording().opposites if said & set(group) for rival in group)
+
+
+@lru_cache(maxsize=1)
+def _plain() -> frozenset[str]:
+    """Words of grammar, and of looking: neither for nor against a sentence."""
+    return wording().function_words | wording().looking_words
