@@ -111,9 +111,9 @@ def _to_number(reasoning: str, answer: str, row: Row) -> bool | None:
 
 
 def _adds_up(reasoning: str, given: set[float]) -> bool:
-    """Whether a sentence counts two things or more that make up the answer: "two on the right, one on the left"."""
-    each = (numbers(sentence) for sentence in sentences(reasoning))
-    return any(len(parts) > 1 and sum(parts) in given for parts in each)
+    """Whether a sentence counts what makes up the answer: "two on the right, one on the left", "..., three in all"."""
+    each = [numbers(sentence) for sentence in sentences(reasoning)]
+    return any(len(parts) > 1 and any(sum(parts) in (whole, 2 * whole) for whole in given) for parts in each)
 
 
 def _counts(reasoning: str, things: Sequence[str]) -> list[float]:

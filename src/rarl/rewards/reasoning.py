@@ -71,6 +71,7 @@ def read_reasoning(reasoning: str, context: Context) -> Reading:
     reader = _Reader(context)
     for sentence in sentences(reasoning):
         reader.take(sentence)
+    reader.words += sum(1 for piece in reasoning.split() if not words(piece))  # dots and dashes, standing alone
     return Reading(frozenset(reader.observed), frozenset(reader.own), reader.conclusions > 0, reader.hollow, reader.words)
 
 
@@ -114,7 +115,7 @@ class _Reader:
         observed = self._observed(body)
         talk = sum(wording().talks(word) for word in tokens)
         unknown = sum(self._is_unknown(word) and stem(word) not in observed for word in tokens)
-        if observed - self.given and talk <= len(observed) and unknown <= 2 * len(observed) + 1:
+        if observed - self.given and (not talk or talk < len(observed)) and unknown <= 2 * len(observed) + 1:
             return Sentence.OBSERVES
         return Sentence.CONCLUDES if self._concludes(tokens) else Sentence.HOLLOW
 

@@ -31,5 +31,5 @@ def substance_of(row: Row) -> float:
     enough = min(1.0, len(reading.observed) / ENOUGH_CONTENT, len(reading.own) / ENOUGH_OWN)
     if not reading.own and reading.concludes:
         enough = PLAIN
-    density = 1 - DENSITY + DENSITY * len(reading.own) / max(reading.words, 1)
+    density = 1 - DENSITY + DENSITY * max(len(reading.own), 1) / max(reading.words, 1)
     return enough * PENALTY**reading.hollow * density

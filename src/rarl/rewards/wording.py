@@ -15,6 +15,8 @@ _WORD = re.compile(r"[^\W_]+")
 _NUMBER = re.compile(r"(?<![\w.])(?:\d+(?:\.\d+)?|[a-z]+)(?!\w)", re.ASCII)
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?;])(?=\s)|[\n\r]+|\s(?=[-*•]\s))")
 
+_NUMBERED = re.compile(r"\(?\d{1,2}[.)]")
+
 
 @dataclass(frozen=True, slots=True)
 class Wording:
@@ -98,8 +100,14 @@ def padded(tokens: Iterable[str]) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """Sentences, lines and list items, without empty ones."""
-    return [piece.strip() for piece in _SENTENCE_END.split(text) if words(piece)]
+    """Sentences, lines and list items, without empty ones; the number of a list's item stays with it."""
+    found: list[str] = []
+    for piece in _SENTENCE_END.split(text):
+        if found and _NUMBERED.fullmatch(found[-1]):
+            piece = f"{found.pop()} {piece.strip()}"
+        if words(piece):
+            found.append(piece.strip())
+    return found
 
 
 @lru_cache(maxsize=16384)
