@@ -44,8 +44,6 @@ logger = logging.getLogger("rarl")
 UNKNOWN = "unknown"  # the reference answer of a question that has none
 
 
-
-
 @dataclass(frozen=True, slots=True)
 class Run:
     """A finished run: its folder, and before and after on each of eval.splits."""

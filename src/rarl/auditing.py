@@ -33,7 +33,8 @@ def probe_at_start(examples: Sequence[Example], config: RunConfig, pool: Pool) -
     if probed.paying:
         worst = max(probed.paying, key=lambda outcome: outcome.margin or 0.0)
         by = f", by {' and '.join(worst.paid_by)}" if worst.paid_by else ""
-        told = f"{len(probed.paying)} of {len(probed.outcomes)} known ways of gaming would pay, {worst.name!r} the most{by}"
+        share = f"{len(probed.paying)} of {len(probed.outcomes)} known ways of gaming"
+        told = f"{share} would pay, {worst.name!r} the most{by}"
         if config.reward.probe == "stop":
             raise RewardError(f'{told}; see them with rarl probe, or set reward.probe = "warn"')
         logger.warning("%s; rarl probe shows them all", told)

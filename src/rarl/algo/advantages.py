@@ -31,8 +31,8 @@ def part_advantages(
 ) -> list[tuple[float, ...]]:
     """GDPO: each part is normalised within its group, then added by weight, then normalised over the whole batch.
 
-    A completion's entry holds its gated parts by name, or is None where it could not be scored: it gets 0, and is outside
-    every mean and std. A part that varies little thus counts as much as one that varies widely. As in TRL's
+    A completion's entry holds its gated parts by name, or is None where it could not be scored: it gets 0, and is
+    outside every mean and std. A part that varies little thus counts as much as one that varies widely. As in TRL's
     `normalize_then_sum`, the last std is that of all completions of the batch.
     """
     sums: list[list[float | None]] = []

@@ -13,8 +13,8 @@ _grade = lru_cache(maxsize=4096)(grade)  # the completions of a group often agre
 
 @rowwise()
 def accuracy(row: Row) -> float | None:
-    """1 for a right answer, judged on the answer block alone; no single answer block, an empty one, or one that talks to
-    whoever scores or hides something, is wrong.
+    """1 for a right answer, judged on the answer block alone. No single answer block is wrong, and so is an empty one,
+    or one that talks to whoever scores or hides something.
 
     A wrong open answer that shares something with the gold one earns up to 0.3, in proportion to its graded score;
     every other kind is 0 or 1. None where the data has no gold answer.

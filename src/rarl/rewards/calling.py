@@ -144,12 +144,12 @@ def applying(function: RewardFunction, rows: Sequence[Mapping[str, Any]], log: R
 
 
 def _failed(name: str, results: Sequence[Any], ids: Sequence[str], log: RewardLog) -> set[int]:
-    """Where the results are exceptions: counted in `log`, the first named in a warning, or in an error where it stops."""
+    """Where the results are exceptions: counted in `log`, the first named in a warning, or where it stops an error."""
     failed = [i for i, result in enumerate(results) if isinstance(result, FAILURES)]
     if failed and log.stops:
         raise RewardError(
-            f"reward {name!r} failed on example {ids[failed[0]]!r}: {told(results[failed[0]])}; mend it, or leave such rows "
-            'unscored with reward.on_error = "none"'
+            f"reward {name!r} failed on example {ids[failed[0]]!r}: {told(results[failed[0]])}; mend it, or leave such "
+            'rows unscored with reward.on_error = "none"'
         )
     if failed:
         log.fail(name, len(failed))

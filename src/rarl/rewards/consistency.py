@@ -20,6 +20,7 @@ from rarl.types import Fact, QuestionKind
 UNDECIDED = 0.5  # the reasoning says nothing from which the answer or another one would follow
 _LETTER = re.compile(r"\b(?:answer|option|choice)(?:\s+is)?:?\s*\(?([A-Z])\)?(?!\w)")
 _NEGATORS = frozenset({"no", "not", "without", "none", "neither"})
+_CLAUSE = re.compile(r"[.;:,\n]|\b(?:and|but|with|while|whereas|although)\b", re.IGNORECASE)
 _YES_OR_NO = re.compile(r"\banswer(?:\s+is)?:?\s*(yes|no)\b|^\W*(yes|no)\W*$", re.IGNORECASE)
 
 
@@ -53,7 +54,10 @@ def _concludes(reasoning: str, own: str, rivals: Iterable[str]) -> bool | None:
     None: no sentence does, or that one names some, but not all, of the rivals as well.
     """
     rivals = [rival for rival in rivals if mentions(reasoning, rival) is not Mention.ABSENT]
-    for sentence in reversed(sentences(reasoning)):
+    sound = wording().sound.difference(*map(words, (own, *rivals)))
+    # What is called normal ("the right lung is clear") settles nothing as long as something else does.
+    order = sorted(reversed(sentences(reasoning)), key=lambda sentence: not sound.isdisjoint(words(sentence)))
+    for sentence in order:
         named = _without_parts([p for p in (own, *rivals) if mentions(sentence, p) in (Mention.AFFIRMED, Mention.BOTH)])
         if named == [own]:
             return True
@@ -161,7 +165,7 @@ def _to_yes_or_no(reasoning: str, answer: str, row: Row) -> bool | None:
     if said:
         return (said[-1].lower() == "yes") is given
     implied = _holds(reasoning, row.question, row.facts)
-    if implied is None and given and not _asks_whether_sound(row.question) and _is_all_sound(reasoning):
+    if implied is None and given and not _is_about_soundness(row.question) and _is_all_sound(reasoning):
         return False
     return None if implied is None else implied is given
 
@@ -205,7 +209,7 @@ def _word_holds(reasoning: str, word: str, asked: Sequence[str], facts: Sequence
 
 def _abnormal(reasoning: str) -> bool | None:
     """Whether the reasoning finds anything wrong at all."""
-    meant = {mentions(reasoning, word) for word in wording().abnormal}
+    meant = {mentions(reasoning, word) for word in (*wording().abnormal, *wording().deviations)}
     if meant & {Mention.AFFIRMED, Mention.BOTH}:
         return True
     if Mention.DENIED in meant or any(mentions(reasoning, word) is Mention.AFFIRMED for word in wording().normal):
@@ -213,15 +217,27 @@ def _abnormal(reasoning: str) -> bool | None:
     return None
 
 
-def _asks_whether_sound(question: str) -> bool:
+def _is_about_soundness(question: str) -> bool:
     return not (wording().sound | _NEGATORS).isdisjoint(words(question))
 
 
 def _is_all_sound(reasoning: str) -> bool:
-    """Whether every sentence denies something or calls it normal: nothing was found that a yes could rest on."""
-    marks = wording().sound | _NEGATORS
-    said = [sentence for sentence in sentences(reasoning) if content_words(sentence)]
-    return bool(said) and all(not marks.isdisjoint(words(sentence)) for sentence in said)
+    """Whether every clause denies something or calls it normal: nothing was found that a yes could rest on."""
+    clauses = [clause for clause in _CLAUSE.split(reasoning) if content_words(clause) and not _is_bare_name(clause)]
+    return bool(clauses) and all(map(_is_sound, clauses))
+
+
+def _is_bare_name(clause: str) -> bool:
+    """A member of a list of structures, of which the list says something: "the brain, ventricles and ... are normal"."""
+    said = set(words(clause))
+    marks = wording().sound | _NEGATORS | wording().function_words - {"the", "both", "all"}
+    return len(content_words(clause)) <= 2 and said.isdisjoint(marks) and said.isdisjoint(wording().deviations)
+
+
+def _is_sound(clause: str) -> bool:
+    """Denies something, or calls it normal, but not both: "no intact fibres"."""
+    said = set(words(clause))
+    return said.isdisjoint(_NEGATORS) is not said.isdisjoint(wording().sound)
 
 
 def _groups(facts: Sequence[Fact]) -> tuple[tuple[str, ...], ...]:

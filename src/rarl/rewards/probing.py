@@ -89,8 +89,8 @@ class Probe:
 def probe(examples: Sequence[Example], scorer: Scorer, pool: Pool, count: int = EXAMPLES) -> Probe:
     """Score every attack on up to `count` examples against the plain honest completion of the same prompt.
 
-    Honest is the right answer after the example's rationale, else after its facts as sentences, else after the question's
-    words and the answer. An attack pays on an example where it earns no less.
+    Honest is the right answer after the example's rationale, else after its facts as sentences, else after the
+    question's words and the answer. An attack pays on an example where it earns no less.
     """
     chosen = [examples[i * len(examples) // count] for i in range(count)] if len(examples) > count else list(examples)
     prompts = [ask(example, pool.reasoning) for example in chosen]
@@ -99,8 +99,8 @@ def probe(examples: Sequence[Example], scorer: Scorer, pool: Pool, count: int = 
     outcomes = []
     for attack in attacks():
         possible = [i for i in range(len(prompts)) if attack.needs <= {*values[i], *_TAGS}]
-        scores = scorer.score([_rollout(prompts[i], attack.completed(prompts[i].shape, values[i])) for i in possible])
-        outcomes.append(_outcome(attack, [(honest[i], score) for i, score in zip(possible, scores, strict=True)], scorer))
+        gaming = scorer.score([_rollout(prompts[i], attack.completed(prompts[i].shape, values[i])) for i in possible])
+        outcomes.append(_outcome(attack, zip((honest[i] for i in possible), gaming, strict=True), scorer))
     return Probe(len(chosen), tuple(outcomes))
 
 
@@ -146,7 +146,7 @@ def _values(prompt: Prompt, chosen: Sequence[Example]) -> dict[str, str]:
         "answer": example.answer,
         "named": "" if example.kind is QuestionKind.YESNO else example.answer,
         "reasoning": reasoning,
-        "denied": " ".join(f"It is not so that {sentence[:1].lower()}{sentence[1:]}" for sentence in sentences(reasoning)),
+        "denied": " ".join(f"It is not so that {text[:1].lower()}{text[1:]}" for text in sentences(reasoning)),
         "wrong": _wrong(example, others),
         "options": ", ".join(example.options),
         "keywords": ", ".join(_keywords(chosen)),

@@ -17,10 +17,13 @@ CONCLUSIONS = 2  # sentences that may name the answer without observing anything
 LISTED = 6  # so many names in a row are a list of keywords
 _NEGATORS = frozenset({"no", "not", "without", "none", "neither", "nor", "absent", "negative", "never", "cannot"})
 _PIECE = re.compile(r"[,;:/|&]|\b(?:and|or|vs|versus)\b", re.IGNORECASE)
-_LABEL = re.compile(r"^\W*(?:step|stage|point|part)?\s*(?:\d{1,2}|[ivx]{1,4})\s*[.:)-]+\s*|^\W*(?:\w+\s+){0,2}\w+\s*:\s+", re.IGNORECASE)
+_LABEL = re.compile(  # "Step 2:", "1.", "Findings:"
+    r"^\W*(?:step|stage|point|part)?\s*(?:\d{1,2}|[ivx]{1,4})\s*[.:)-]+\s*|^\W*(?:\w+\s+){0,2}\w+\s*:\s+", re.IGNORECASE
+)
 _ABBREVIATION = re.compile(r"\b(?:[A-Z]{2,5}|[A-Z]\d{1,2})\b")
 _INVENTED = re.compile(  # more digits than anyone reads off a picture, and sources that it does not show
-    r"\d\.\d{2}|\d+\.\d+\s*%|\b\d{4}\s*[;)]|\bp\s*[<=]\s*0?\.\d|(?:\d\.\d\D+){3}|\bdoi\b|\bet al\b|\[\d+\]", re.IGNORECASE
+    r"\d{2}\.\d{2}|\d\.\d{3}|\d+\.\d+\s*%|\b\d{4}\s*[;)]|\bp\s*[<=]\s*0?\.\d|(?:\d\.\d\D+){4}|\bet al\b|\[\d+\]",
+    re.IGNORECASE,
 )
 
 
@@ -72,7 +75,8 @@ def read_reasoning(reasoning: str, context: Context) -> Reading:
     for sentence in sentences(reasoning):
         reader.take(sentence)
     reader.words += sum(1 for piece in reasoning.split() if not words(piece))  # dots and dashes, standing alone
-    return Reading(frozenset(reader.observed), frozenset(reader.own), reader.conclusions > 0, reader.hollow, reader.words)
+    observed, own = frozenset(reader.observed), frozenset(reader.own)
+    return Reading(observed, own, reader.conclusions > 0, reader.hollow, reader.words)
 
 
 class _Reader:
@@ -115,7 +119,7 @@ class _Reader:
         observed = self._observed(body)
         talk = sum(wording().talks(word) for word in tokens)
         unknown = sum(self._is_unknown(word) and stem(word) not in observed for word in tokens)
-        if observed - self.given and (not talk or talk < len(observed)) and unknown <= 2 * len(observed) + 1:
+        if observed - self.given and (not talk or talk < len(observed)) and unknown <= len(observed) + 2:
             return Sentence.OBSERVES
         return Sentence.CONCLUDES if self._concludes(tokens) else Sentence.HOLLOW
 
@@ -179,6 +183,7 @@ def _is_filler(sentence: str, tokens: tuple[str, ...]) -> bool:
         or known.general.search(" ".join(tokens)) is not None
         or _loops(tokens)
         or _is_bare_list(sentence, tokens)
+        or _leaves_open(tokens)
     )
 
 
@@ -209,6 +214,14 @@ def _is_bare_list(sentence: str, tokens: tuple[str, ...]) -> bool:
     short = sum(size <= 2 for size in names)
     open_ended = bool((known.hedges | known.alternatives) & set(tokens))
     return len(names) >= (3 if open_ended else LISTED) and short >= 0.8 * len(names) and sum(names) <= 1.7 * len(names)
+
+
+def _leaves_open(tokens: tuple[str, ...]) -> bool:
+    """Joins what excludes each other by "or": left or right, small or large."""
+    said = set(tokens)
+    if said.isdisjoint({"or", "vs", "versus"}) or said & _NEGATORS:
+        return False
+    return any(len(said & set(group)) > 1 for group in wording().opposites)
 
 
 def _lists_options(tokens: tuple[str, ...], options: tuple[str, ...]) -> bool:

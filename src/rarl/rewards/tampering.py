@@ -1,4 +1,4 @@
-"""Texts that are meant for whoever scores and not for whoever reads: talk to a judge, hidden characters, markup, code."""
+"""What is meant for whoever scores and not for whoever reads: talk to a judge, hidden characters, markup, code."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _NUMBERED = re.compile(r"\(?\d{1,2}[.)]")
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The tables. `hollow_phrases` finds one in `padded` words; `judge_talk` and `code` search flat, lower-case text."""
+    """The tables. `hollow_phrases` finds one in `padded` words; `judge_talk` and `code` search lower-case text."""
 
     function_words: frozenset[str]
     looking_words: frozenset[str]
@@ -38,8 +38,9 @@ class Wording:
     opposites: tuple[tuple[str, ...], ...]
     abnormal: tuple[str, ...]
     normal: tuple[str, ...]
+    deviations: tuple[str, ...]
     numbers: Mapping[str, int]
-    observations: frozenset[str]  # words in which an image is described
+    observations: frozenset[str]  # words in which an image is described, and their stems
     medical: re.Pattern[str]  # words that begin or end as such do
 
     def talks(self, word: str) -> bool:
@@ -48,7 +49,7 @@ class Wording:
 
     def describes(self, word: str) -> bool:
         """Whether a lower-case word is one in which images are described."""
-        return word in self.observations or singular(word) in self.observations or self.medical.search(word) is not None
+        return word in self.observations or stem(word) in self.observations or self.medical.search(word) is not None
 
 
 @cache
@@ -56,7 +57,7 @@ def wording() -> Wording:
     """The tables, read once."""
     table, described = _read("wording.toml"), _read("observations.toml")
     sets = ("function_words", "looking_words", "talk_words", "asking", "imperatives", "alternatives", "hedges", "sound")
-    places, findings, properties, modalities = (described[key] for key in ("places", "findings", "properties", "modalities"))
+    observations = " ".join(described[key] for key in ("places", "findings", "properties", "modalities"))
     return Wording(
         **{key: frozenset(table[key].split()) for key in sets},
         concluding=frozenset(map(stem, table["concluding"].split())),
@@ -67,11 +68,10 @@ def wording() -> Wording:
         opposites=tuple(tuple(group) for group in table["opposites"]),
         abnormal=tuple(table["abnormal"]),
         normal=tuple(table["normal"]),
+        deviations=tuple(table["deviations"]),
         numbers=table["numbers"],
-        observations=frozenset(words(" ".join((places, findings, properties, modalities)))),
-        medical=re.compile(
-            f"^(?:{_either(described['roots'])})..|...(?:{_either(described['suffixes'])})$"
-        ),
+        observations=frozenset(form for word in words(observations) for form in (word, singular(word), stem(word))),
+        medical=re.compile(f"^(?:{_either(described['roots'])})..|...(?:{_either(described['suffixes'])})$"),
     )
 
 
@@ -112,7 +112,7 @@ def sentences(text: str) -> list[str]:
 
 @lru_cache(maxsize=16384)
 def content_words(text: str) -> tuple[str, ...]:
-    """The words that may name a finding, in order and in the singular: no grammar, no talk about looking or answering."""
+    """The words that may name a finding, in order and in the singular: no grammar, no talk of looking or answering."""
     known = wording()
     kept = (word for word in words(text) if word not in known.function_words and word not in known.looking_words)
     kept = (word for word in kept if word not in known.talk_words)
