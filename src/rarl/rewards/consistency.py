@@ -56,8 +56,8 @@ def _concludes(reasoning: str, own: str, rivals: Iterable[str]) -> bool | None:
     rivals = [rival for rival in rivals if mentions(reasoning, rival) is not Mention.ABSENT]
     sound = wording().sound.difference(*map(words, (own, *rivals)))
     # What is called normal ("the right lung is clear") settles nothing as long as something else does.
-    order = sorted(reversed(sentences(reasoning)), key=lambda sentence: not sound.isdisjoint(words(sentence)))
-    for sentence in order:
+    last_first = sentences(reasoning)[::-1]
+    for sentence in sorted(last_first, key=lambda sentence: not sound.isdisjoint(words(sentence))):
         named = _without_parts([p for p in (own, *rivals) if mentions(sentence, p) in (Mention.AFFIRMED, Mention.BOTH)])
         if named == [own]:
             return True
@@ -81,8 +81,8 @@ def _to_option(reasoning: str, answer: str, row: Row) -> bool | None:
     letters = _LETTER.findall(reasoning)
     if letters:
         index = string.ascii_uppercase.index(letters[-1])
-        if index < len(row.options):
-            return row.options[index] == chosen
+        if index < len(row.options) and row.options[index] != chosen:
+            return False
     return _concludes(reasoning, chosen, [option for option in row.options if option != chosen])
 
 
@@ -162,8 +162,8 @@ def _to_yes_or_no(reasoning: str, answer: str, row: Row) -> bool | None:
         return None
     last = "".join(sentences(reasoning)[-1:])
     said = [word for match in _YES_OR_NO.finditer(last) for word in match.groups() if word]
-    if said:
-        return (said[-1].lower() == "yes") is given
+    if said and (said[-1].lower() == "yes") is not given:
+        return False
     implied = _holds(reasoning, row.question, row.facts)
     if implied is None and given and not _is_about_soundness(row.question) and _is_all_sound(reasoning):
         return False
@@ -228,7 +228,7 @@ def _is_all_sound(reasoning: str) -> bool:
 
 
 def _is_bare_name(clause: str) -> bool:
-    """A member of a list of structures, of which the list says something: "the brain, ventricles and ... are normal"."""
+    """A member of a list, of which the list says something: "the brain, ventricles and meninges are normal"."""
     said = set(words(clause))
     marks = wording().sound | _NEGATORS | wording().function_words - {"the", "both", "all"}
     return len(content_words(clause)) <= 2 and said.isdisjoint(marks) and said.isdisjoint(wording().deviations)

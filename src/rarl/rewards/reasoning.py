@@ -20,6 +20,7 @@ _PIECE = re.compile(r"[,;:/|&]|\b(?:and|or|vs|versus)\b", re.IGNORECASE)
 _LABEL = re.compile(  # "Step 2:", "1.", "Findings:"
     r"^\W*(?:step|stage|point|part)?\s*(?:\d{1,2}|[ivx]{1,4})\s*[.:)-]+\s*|^\W*(?:\w+\s+){0,2}\w+\s*:\s+", re.IGNORECASE
 )
+_ASKS = re.compile(r"\?\W*$")
 _ABBREVIATION = re.compile(r"\b(?:[A-Z]{2,5}|[A-Z]\d{1,2})\b")
 _INVENTED = re.compile(  # more digits than anyone reads off a picture, and sources that it does not show
     r"\d{2}\.\d{2}|\d\.\d{3}|\d+\.\d+\s*%|\b\d{4}\s*[;)]|\bp\s*[<=]\s*0?\.\d|(?:\d\.\d\D+){4}|\bet al\b|\[\d+\]",
@@ -41,7 +42,7 @@ class Reading:
 
     observed: frozenset[str]
     own: frozenset[str]  # of these, such as neither prompt nor answer holds
-    concludes: bool  # whether a sentence names the answer
+    claims: bool  # whether a sentence says something of what was asked, be it without an observation
     hollow: int  # sentences that only fill
     words: int  # all that are more than grammar and talk about looking, each time they are said
 
@@ -76,7 +77,7 @@ def read_reasoning(reasoning: str, context: Context) -> Reading:
         reader.take(sentence)
     reader.words += sum(1 for piece in reasoning.split() if not words(piece))  # dots and dashes, standing alone
     observed, own = frozenset(reader.observed), frozenset(reader.own)
-    return Reading(observed, own, reader.conclusions > 0, reader.hollow, reader.words)
+    return Reading(observed, own, reader.claims, reader.hollow, reader.words)
 
 
 class _Reader:
@@ -93,6 +94,7 @@ class _Reader:
         self.hollow = 0
         self.words = 0
         self.conclusions = 0
+        self.claims = False
         self.said: list[_Said] = []
 
     def take(self, sentence: str) -> None:
@@ -103,6 +105,7 @@ class _Reader:
             self.hollow += 1 + contradicted
         elif does is Sentence.CONCLUDES:
             self.conclusions += 1
+            self.claims |= not _plain().issuperset(words(sentence))
             self.hollow += self.conclusions > CONCLUSIONS
             self.observed |= self._observed(sentence)
         else:
@@ -175,7 +178,7 @@ def _is_filler(sentence: str, tokens: tuple[str, ...]) -> bool:
     known = wording()
     return (
         not tokens
-        or sentence.rstrip().endswith("?")
+        or _ASKS.search(sentence) is not None
         or tokens[0] in known.imperatives
         or known.hollow_phrases.search(padded(tokens)) is not None
         or sum(word in known.hedges for word in tokens) >= 2
@@ -207,13 +210,21 @@ def _is_bare_list(sentence: str, tokens: tuple[str, ...]) -> bool:
     known = wording()
     if len(tokens) >= 8 and known.function_words.isdisjoint(tokens):
         return True
-    if _NEGATORS & set(tokens) or known.sound & set(tokens):
-        return False
-    sizes = [len(content_words(piece)) for piece in _PIECE.split(sentence)]
-    names = [size for size in sizes if size]
-    short = sum(size <= 2 for size in names)
-    open_ended = bool((known.hedges | known.alternatives) & set(tokens))
-    return len(names) >= (3 if open_ended else LISTED) and short >= 0.8 * len(names) and sum(names) <= 1.7 * len(names)
+    open_ended = not (known.hedges | known.alternatives).isdisjoint(tokens)
+    run: list[tuple[str, ...]] = []
+    for piece in (*map(words, _PIECE.split(sentence)), ("",) * 9):
+        if len(piece) > 8 or len(content_words(" ".join(piece))) > 2:
+            if len(run) >= (3 if open_ended else LISTED) and not _is_said_of_all(run[0], run[-1]):
+                return True
+            run = []
+        elif content_words(" ".join(piece)):
+            run.append(piece)
+    return False
+
+
+def _is_said_of_all(first: tuple[str, ...], last: tuple[str, ...]) -> bool:
+    """Whether a list denies its members, or calls them normal: "no mass, ...", "liver, ... and spleen are normal"."""
+    return not _NEGATORS.isdisjoint(first) or (len(last) > 1 and not wording().sound.isdisjoint(last))
 
 
 def _leaves_open(tokens: tuple[str, ...]) -> bool:

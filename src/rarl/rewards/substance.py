@@ -29,7 +29,7 @@ def substance_of(row: Row) -> float:
     if reading is None:
         return 0.0
     enough = min(1.0, len(reading.observed) / ENOUGH_CONTENT, len(reading.own) / ENOUGH_OWN)
-    if not reading.own and reading.concludes:
+    if not reading.own and reading.claims:
         enough = PLAIN
     density = 1 - DENSITY + DENSITY * max(len(reading.own), 1) / max(reading.words, 1)
     return enough * PENALTY**reading.hollow * density
