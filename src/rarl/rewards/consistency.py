@@ -20,7 +20,7 @@ from rarl.types import Fact, QuestionKind
 UNDECIDED = 0.5  # the reasoning says nothing from which the answer or another one would follow
 _LETTER = re.compile(r"\b(?:answer|option|choice)(?:\s+is)?:?\s*\(?([A-Z])\)?(?!\w)")
 _NEGATORS = frozenset({"no", "not", "without", "none", "neither"})
-_CLAUSE = re.compile(r"[.;:,\n]|\b(?:and|but|with|while|whereas|although)\b", re.IGNORECASE)
+_CLAUSE = re.compile(r"[.;:,\n]|(?=\bwithout\b)|\b(?:and|but|with|while|whereas|although)\b", re.IGNORECASE)
 _YES_OR_NO = re.compile(r"\banswer(?:\s+is)?:?\s*(yes|no)\b|^\W*(yes|no)\W*$", re.IGNORECASE)
 
 

@@ -16,7 +16,7 @@ COPIED = 5  # so many words in a row that stand in the prompt are a copy
 CONCLUSIONS = 2  # sentences that may name the answer without observing anything: "This suggests X. So the answer is X."
 LISTED = 6  # so many names in a row are a list of keywords
 _NEGATORS = frozenset({"no", "not", "without", "none", "neither", "nor", "absent", "negative", "never", "cannot"})
-_PIECE = re.compile(r"[,;:/|&]|\b(?:and|or|vs|versus)\b", re.IGNORECASE)
+_PIECE = re.compile(r"[,;:/|&#•·]|\b(?:and|or|vs|versus)\b", re.IGNORECASE)
 _LABEL = re.compile(  # "Step 2:", "1.", "Findings:"
     r"^\W*(?:step|stage|point|part)?\s*(?:\d{1,2}|[ivx]{1,4})\s*[.:)-]+\s*|^\W*(?:\w+\s+){0,2}\w+\s*:\s+", re.IGNORECASE
 )
