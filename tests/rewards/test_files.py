@@ -78,7 +78,7 @@ def test_half_a_character_passes_through(score):
 
 
 def test_weights_and_gates_are_the_configurations(score):
-    config = RunConfig().override(['reward.weights={accuracy=2.0, format=1.0}', "reward.gates={accuracy=['format']}"])
+    config = RunConfig().override(["reward.weights={accuracy=2.0, format=1.0}", "reward.gates={accuracy=['format']}"])
     _, (row,) = score([ROW], Scorer.of(config))
     assert row["total"] == pytest.approx(2.0 + 1.0)
     assert set(row["parts"]) == {"accuracy", "format"}
@@ -96,7 +96,10 @@ def test_weights_and_gates_are_the_configurations(score):
         ('{"question": "?", "gold": "yes", "completion": "", "shape": "round"}', "line 2: shape must be one of think"),
         ('{"question": "?", "gold": "yes", "completion": "", "kind": "odd"}', "line 2: kind must be one of yesno"),
         ('{"question": "?", "gold": "yes", "completion": "", "facts": 3}', "line 2: facts must be a list"),
-        ('{"question": "?", "gold": "yes", "completion": "", "facts": [{"value": 1}]}', "line 2: a fact must be a table"),
+        (
+            '{"question": "?", "gold": "yes", "completion": "", "facts": [{"value": 1}]}',
+            "line 2: a fact must be a table",
+        ),
         ('{"question": "?", "gold": "yes", "completion": "", "total": 1}', "line 2: has a field 'total' already"),
     ],
 )

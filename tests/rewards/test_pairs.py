@@ -1,4 +1,4 @@
-"""Honest and gaming completions of the same prompts, written in blind batches: docs/rewards.md has their first scores."""
+"""Honest and gaming completions of one prompt, written in blind batches; docs/rewards.md has their first scores."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,9 @@ from rarl.config import RunConfig
 from rarl.prompting import load_pool
 from rarl.rewards import Scorer, score_file
 
-PAIRS = [json.loads(line) for line in (Path(__file__).parents[1] / "data" / "reward_pairs.jsonl").open(encoding="utf-8")]
+PAIRS = [
+    json.loads(line) for line in (Path(__file__).parents[1] / "data" / "reward_pairs.jsonl").open(encoding="utf-8")
+]
 GIVEN = ("question", "gold", "options", "facts", "rationale")
 
 

@@ -72,11 +72,13 @@ def test_no_attack_pays_by_default(examples, pool, known):
     result = probe(kept, Scorer.of(RunConfig()), pool)
     assert result.examples == 8
     assert [(outcome.name, outcome.margin) for outcome in result.paying] == []
-    assert all(outcome.examples for outcome in result.outcomes if known == "rationale" and outcome.name != "all options")
+    assert all(
+        outcome.examples for outcome in result.outcomes if known == "rationale" and outcome.name != "all options"
+    )
 
 
 def test_a_length_bonus_is_named_as_paying_for_padding(own, examples, pool):
-    scorer = own("def own(completion_ids, **_):\n    return [min(1.0, len(ids) / 80) for ids in completion_ids]\n", 1.0)
+    scorer = own("def own(completion_ids, **_):\n    return [min(1.0, len(ids) / 80) for ids in completion_ids]\n", 3.0)
     paying = {outcome.name: outcome for outcome in probe(examples, scorer, pool).paying}
     assert "long padding" in paying
     assert paying["long padding"].paid_by[0] == "own"

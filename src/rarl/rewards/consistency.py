@@ -97,6 +97,8 @@ def _to_number(reasoning: str, answer: str, row: Row) -> bool | None:
     given = set(numbers(answer))
     if len(given) != 1:
         return None
+    if _concludes(reasoning, answer, ()) is False:
+        return False
     for alternatives in _groups(row.facts):
         own = [phrase for phrase in alternatives if set(numbers(phrase)) == given]
         if own and all(numbers(phrase) for phrase in alternatives):

@@ -14,7 +14,7 @@ from typing import Any
 from rarl.prompting import Pool, ask
 from rarl.rewards.columns import text_of
 from rarl.rewards.combine import Scorer
-from rarl.rewards.wording import content_words, sentences
+from rarl.rewards.wording import content_words, numbers, sentences
 from rarl.types import Example, Finish, Prompt, QuestionKind, Rollout, Score, Shape
 
 EXAMPLES = 8  # so many of a data set's are attacked, spread over the whole of it
@@ -168,9 +168,11 @@ def _observes(example: Example) -> bool:
 
 
 def _wrong(example: Example, others: Sequence[Example]) -> str:
-    """An answer that is wrong: the other of two, another option, another value of its fact, else another's answer."""
+    """A wrong answer: the other of two, one more, another option or value of its fact, else another example's."""
     if example.kind is QuestionKind.YESNO:
         return "no" if example.answer.strip().lower().startswith("y") else "yes"
+    if example.kind is QuestionKind.NUMBER and numbers(example.answer):
+        return f"{numbers(example.answer)[0] + 1:g}"
     values = next((fact.alternatives for fact in example.facts if fact.value == example.answer), ())
     rivals = [rival for rival in (*example.options, *values) if rival.casefold() != example.answer.casefold()]
     alike = [other.answer for other in others if other.kind is example.kind]

@@ -44,7 +44,7 @@ class Reading:
     own: frozenset[str]  # of these, such as neither prompt nor answer holds
     claims: bool  # whether a sentence says something of what was asked, be it without an observation
     hollow: int  # sentences that only fill
-    words: int  # all that are more than grammar and talk about looking, each time they are said
+    words: int  # all that are more than grammar, numbers and talk about looking, each time they are said
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class _Reader:
 
     def take(self, sentence: str) -> None:
         does, said = self._does(sentence), _Said.of(sentence)
-        self.words += sum(1 for word in words(sentence) if word not in _plain())
+        self.words += sum(len(word) > 1 and not word.isdigit() and word not in _plain() for word in words(sentence))
         contradicted = any(said.contradicts(earlier) for earlier in self.said)
         if does is Sentence.HOLLOW or contradicted or any(said.repeats(earlier, self.answer) for earlier in self.said):
             self.hollow += 1 + contradicted
@@ -117,10 +117,11 @@ class _Reader:
     def _does(self, sentence: str) -> Sentence:
         body = _LABEL.sub("", sentence)
         tokens = words(body)
-        if _is_filler(body, tokens) or _copied(tokens, self.prompt) or _lists_options(tokens, self.context.options):
+        if _is_filler(sentence, body) or _copied(tokens, self.prompt) or _lists_options(tokens, self.context.options):
             return Sentence.HOLLOW
         observed = self._observed(body)
-        talk = sum(wording().talks(word) for word in tokens)
+        excused = wording().concluding if self._names_answer(tokens) else frozenset()  # "small, so the answer is B"
+        talk = sum(wording().talks(word) and stem(word) not in excused for word in tokens)
         unknown = sum(self._is_unknown(word) and stem(word) not in observed for word in tokens)
         if observed - self.given and (not talk or talk < len(observed)) and unknown <= len(observed) + 2:
             return Sentence.OBSERVES
@@ -133,7 +134,7 @@ class _Reader:
         return found | {word for word in short if not wording().talks(word) and word not in _plain()}
 
     def _observes(self, word: str) -> bool:
-        if word in _plain() or wording().talks(word):
+        if len(word) < 2 or word in _plain() or wording().talks(word):
             return False
         return wording().describes(word) or stem(word) in self.context.known
 
@@ -147,8 +148,14 @@ class _Reader:
         if wording().asking & set(tokens):
             return False
         rest = {stem(word) for word in tokens if word not in _plain()} - wording().concluding
-        names = padded(words(self.context.answer)) in padded(tokens) or bool(rest & self.asked)
-        return names and len(rest - self.asked) <= 1
+        return (self._names_answer(tokens) or bool(rest & self.asked)) and len(rest - self.asked) <= 1
+
+    def _names_answer(self, tokens: tuple[str, ...]) -> bool:
+        """By its text, or where it is an option by its letter."""
+        names = {padded(words(self.context.answer))}
+        letters = zip("abcdefghijklmnopqrstuvwxyz", self.context.options, strict=False)
+        names |= {padded((letter,)) for letter, option in letters if padded(words(option)) in names}
+        return any(name in padded(tokens) for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +180,9 @@ class _Said:
         return bool(self.content) and self.content == earlier.content and bool(self.denials) != bool(earlier.denials)
 
 
-def _is_filler(sentence: str, tokens: tuple[str, ...]) -> bool:
-    """Says nothing of the image, whatever words are in it."""
-    known = wording()
+def _is_filler(sentence: str, body: str) -> bool:
+    """Says nothing of the image, whatever words are in it. `body` is the sentence without a number or heading."""
+    known, tokens = wording(), words(body)
     return (
         not tokens
         or _ASKS.search(sentence) is not None
@@ -185,7 +192,7 @@ def _is_filler(sentence: str, tokens: tuple[str, ...]) -> bool:
         or _INVENTED.search(sentence) is not None
         or known.general.search(" ".join(tokens)) is not None
         or _loops(tokens)
-        or _is_bare_list(sentence, tokens)
+        or _is_bare_list(body, tokens, open_ended=not (known.hedges | known.alternatives).isdisjoint(words(sentence)))
         or _leaves_open(tokens)
     )
 
@@ -205,12 +212,10 @@ def _loops(tokens: tuple[str, ...]) -> bool:
     return len(tokens) >= 4 and len(set(tokens)) <= len(tokens) / 2
 
 
-def _is_bare_list(sentence: str, tokens: tuple[str, ...]) -> bool:
+def _is_bare_list(sentence: str, tokens: tuple[str, ...], open_ended: bool) -> bool:
     """Names in a row: keywords, or everything that it could be. Not what is denied, nor what is called normal."""
-    known = wording()
-    if len(tokens) >= 8 and known.function_words.isdisjoint(tokens):
+    if len(tokens) >= 8 and wording().function_words.isdisjoint(tokens):
         return True
-    open_ended = not (known.hedges | known.alternatives).isdisjoint(tokens)
     run: list[tuple[str, ...]] = []
     for piece in (*map(words, _PIECE.split(sentence)), ("",) * 9):
         if len(piece) > 8 or len(content_words(" ".join(piece))) > 2:
