@@ -85,7 +85,9 @@ def test_present_and_absent_alike():
     assert reading.hollow == 2
 
 
-@given(st.lists(st.sampled_from(["The angle is blunted.", "Yes.", "Look here.", "...", "?", "\n", "X is."]), max_size=8))
+@given(
+    st.lists(st.sampled_from(["The angle is blunted.", "Yes.", "Look here.", "...", "?", "\n", "X is."]), max_size=8)
+)
 def test_more_sentences_never_mean_fewer_words_or_less_filler(parts):
     whole, most = (read_reasoning(" ".join(texts), ASKED) for texts in (parts, parts[:-1]))
     assert whole.hollow >= most.hollow
