@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from rarl.auditing import judge_of, probe_at_start, warn_of_unused
 from rarl.config import RunConfig
 from rarl.data import Dataset, load_dataset
 from rarl.data.checking import trouble
@@ -24,9 +25,10 @@ from rarl.policy import Policy
 from rarl.policy.features import OFF
 from rarl.policy.loading import threads_for
 from rarl.prompting import Pool, ask, load_pool, parse
-from rarl.registry import engines, judges
+from rarl.registry import engines
 from rarl.reporting import Result, read_results, write_report
-from rarl.rewards import Scorer
+from rarl.rewards import Probe, ScoredFile, Scorer, score_file
+from rarl.rewards import probe as probe_rewards
 from rarl.runlog import RunFolder, free_path, require_free, write_json
 from rarl.training.batches import Batches
 from rarl.training.grpo import Grpo
@@ -35,7 +37,7 @@ from rarl.training.loop import Evaluate, Step, train_steps
 from rarl.training.metrics import Values
 from rarl.training.supervised import Supervised, check_targets
 from rarl.training.tracking import require_trackers, tracking
-from rarl.types import Engine, Example, Judge, QuestionKind, Sampling, Shape
+from rarl.types import Engine, Example, QuestionKind, Sampling
 
 logger = logging.getLogger("rarl")
 
@@ -83,7 +85,7 @@ def resume(folder: Path) -> Run:
         logger.warning("%s is finished: nothing was left to do", run.path)
         return Run(run.path, tuple(read_results(run.path)))
     with threads_for(run.config.model.base):
-        return _Session.open(run.config).run(run)
+        return _Session.open(run.config, probing=False).run(run)
 
 
 def evaluate(
@@ -113,6 +115,18 @@ def evaluate(
         folder = out or free_path(config.run.out, f"eval-{data}-{split}")
         with closing(make_engine(policy)) as engine:
             return _evaluate(engine, dataset, pool, config, folder)
+
+
+def score(source: Path, out: Path, config: RunConfig | None = None) -> ScoredFile:
+    """Every part and the total of each completion in a JSONL file, as training under this config would pay it."""
+    config = config or RunConfig()
+    return score_file(source, out, Scorer.of(config, judge_of(config)), load_pool(config.prompt.pool))
+
+
+def probe(config: RunConfig) -> Probe:
+    """Whether a known way of gaming would pay under this config, on examples of its own training data."""
+    examples = _load(config, config.data.split, config.data.limit)
+    return probe_rewards(examples, Scorer.of(config, judge_of(config)), load_pool(config.prompt.pool))
 
 
 def predict(
@@ -155,24 +169,26 @@ class _Session:
     scorer: Scorer
     policy: Policy
     engine: Engine
+    probed: Probe | None  # what the rewards would pay for, where that was looked at
 
     @classmethod
-    def open(cls, config: RunConfig) -> _Session:
+    def open(cls, config: RunConfig, probing: bool = True) -> _Session:
         require_trackers(config.tracking.trackers)
         pool, make_engine = load_pool(config.prompt.pool), engines.get(config.rollout.engine)
-        reward = config.reward
-        scorer = Scorer(reward.weights, reward.gates, reward.extra, _judge(config.judge.kind))
+        scorer = Scorer.of(config, judge_of(config))
         examples = _load(config, config.data.split, config.data.limit)
+        probed = None
         if config.run.method == "sft":
             check_targets(examples, config.sft.target)
         else:
-            _warn_of_unused(scorer, examples, config, pool)
+            warn_of_unused(scorer, examples, config, pool)
+            probed = probe_at_start(examples, config, pool) if probing else None
         splits = config.eval.splits if config.eval.enabled else ()
         evaluations = tuple(_load(config, split, config.eval.limit) for split in splits)
         if config.model.adapter:
             require_joinable(config.model.adapter)
         policy = Policy.load(config.model, config.lora, Draws(config.run.seed))
-        return cls(config, examples, evaluations, pool, scorer, policy, make_engine(policy))
+        return cls(config, examples, evaluations, pool, scorer, policy, make_engine(policy), probed)
 
     def run(self, folder: RunFolder) -> Run:
         """Evaluate, train from where the folder stands, save the adapter, evaluate, report; then close the engine."""
@@ -184,6 +200,8 @@ class _Session:
         skipped = {data.split: data.skipped for data in (self.examples, *self.evaluations) if data.skipped}
         if skipped:
             write_json(folder.path / "skipped.json", skipped)
+        if self.probed:
+            write_json(folder.path / "probe.json", self.probed.to_json())
         learner = Learner(self.policy, config.train)
         batches = Batches(self.examples, config.rollout.prompts_per_step, Draws(config.run.seed))
         self._evaluate(folder, "before")  # a fresh adapter is zero: this is the base
@@ -243,11 +261,6 @@ def _load(config: RunConfig, split: str, limit: int | None) -> Dataset:
     return dataset
 
 
-def _judge(kind: str) -> Judge | None:
-    """What rewards may ask; nothing for "rules", the default."""
-    return None if kind == "rules" else judges.get(kind)
-
-
 def _evaluate(engine: Engine, dataset: Dataset, pool: Pool, config: RunConfig, folder: Path) -> Summary:
     several = config.eval.samples > 1
     return evaluate_split(
@@ -274,15 +287,3 @@ def _go_on(learner: Learner, folder: RunFolder, config: RunConfig) -> None:
     if checkpoints:
         learner.load(checkpoints[-1][1], config.digest())
     folder.truncate_after(learner.step)
-
-
-def _shapes(config: RunConfig, pool: Pool) -> set[Shape]:
-    """The shapes that training prompts may have."""
-    return {template.shape for template in pool.templates} if config.prompt.diversity else {pool.reasoning.shape}
-
-
-def _warn_of_unused(scorer: Scorer, examples: Sequence[Example], config: RunConfig, pool: Pool) -> None:
-    for reward, why in scorer.unused(examples, _shapes(config, pool)):
-        logger.warning("reward %s %s; it will pay for nothing", reward, why)
-    if config.judge.kind != "rules" and not scorer.asks_judge:
-        logger.warning("no reward asks the judge %s; grounding does, if it has a weight", config.judge.kind)

@@ -81,11 +81,15 @@ class RewardSection(Section):
     # A gated part counts in proportion to its gates: r_k is multiplied by each gate's own value.
     # By default all but accuracy add up to less than what a wrong answer lacks: see docs/rewards.md.
     gates: dict[str, tuple[str, ...]] = {
-        "grounding": ("format",),
-        "consistency": ("format", "accuracy"),
+        "grounding": ("format", "substance"),
+        "consistency": ("format", "accuracy", "substance"),
         "substance": ("format",),
     }
     extra: tuple[str, ...] = ()  # "my.py:function" or "package.module:function"; weights by function name, else 1.0
+    on_error: Literal["none", "stop"] = "none"  # a reward that raises: the row is not scored, or the run stops
+    # What is normalised within a group: the total, or each part before they are added (GDPO, arXiv 2601.05242).
+    normalise: Literal["total", "parts"] = "total"
+    probe: Literal["off", "warn", "stop"] = "warn"  # before training: does any known way of gaming pay?
 
 
 class JudgeSection(Section):
@@ -185,7 +189,8 @@ class RunConfig(Section):
     def digest(self) -> str:
         """A short hash of what decides the result: all of it but where it is written."""
         values = self.model_dump(
-            mode="json", exclude={"run": {"name", "out"}, "model": {"cache_dir"}, "tracking": True}
+            mode="json",
+            exclude={"run": {"name", "out"}, "model": {"cache_dir"}, "reward": {"probe"}, "tracking": True},
         )
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 

@@ -1,6 +1,7 @@
 """A run's folder: what was asked, on what it ran, what happened at each step, and what came of it.
 
     config.toml  environment.json                        what was asked, and with which versions
+    probe.json                                           which known ways of gaming the rewards would pay
     metrics.jsonl  rollouts.jsonl                        one row a step, one row a completion
     timings.jsonl                                        wall seconds, apart: the others are the same bytes every time
     checkpoints/step-000050/  adapter/                   to go on from, and to use

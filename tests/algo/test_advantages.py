@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rarl.algo.advantages import group_advantages
+from rarl.algo.advantages import EPSILON, group_advantages, part_advantages
 
 totals = st.lists(st.none() | st.floats(-10, 10), max_size=12)
 
@@ -50,3 +50,29 @@ def test_properties(group: list[float | None], divide_by_std: bool) -> None:
     assert all(value == 0.0 for total, value in zip(group, advantages, strict=True) if total is None)
     if any(advantages):
         assert sorted(scored) == sorted(scored, key=lambda pair: (pair[1], pair[0]))  # the better, the higher
+
+
+def test_parts_are_normalised_one_by_one_by_hand() -> None:
+    """GDPO on one group. Accuracy 1, 0: mean 1/2, std 1/sqrt(2). Style 0.1, 0.3: mean 0.2, std 0.2/sqrt(2)."""
+    group = [{"accuracy": 1.0, "style": 0.1}, {"accuracy": 0.0, "style": 0.3}]
+    accuracy = 0.5 / (2**-0.5 + EPSILON)
+    style = -0.1 / (0.2 * 2**-0.5 + EPSILON)
+    summed = 2.0 * accuracy + 1.0 * style  # and its negative for the other
+    spread = summed * 2**0.5
+    (found,) = part_advantages([group], {"accuracy": 2.0, "style": 1.0})
+    assert found == pytest.approx((summed / (spread + EPSILON), -summed / (spread + EPSILON)))
+    (undivided,) = part_advantages([group], {"accuracy": 2.0, "style": 1.0}, divide_by_std=False)
+    assert undivided == pytest.approx((summed, -summed))
+    # by its total, style would not matter at all: 2.1 against 0.3
+    assert group_advantages([2.1, 0.3]) == pytest.approx((2**-0.5, -(2**-0.5)), abs=1e-3)
+
+
+def test_parts_of_a_batch_share_the_last_std_and_the_unscored_stay_out() -> None:
+    weights = {"a": 1.0, "b": 1.0}
+    even = [{"a": 0.5}, {"a": 0.5}]  # nothing to learn, and no part b at all
+    found = part_advantages([[{"a": 1.0, "b": 0.0}, None, {"a": 0.0, "b": 0.0}], even], weights)
+    one = 0.5 / (2**-0.5 + EPSILON)
+    spread = (2 * one**2 / 3) ** 0.5  # of one, -one, 0 and 0, about their mean 0
+    assert found[0] == pytest.approx((one / (spread + EPSILON), 0.0, -one / (spread + EPSILON)))
+    assert found[1] == (0.0, 0.0)
+    assert part_advantages([even, even], weights) == [(0.0, 0.0), (0.0, 0.0)]

@@ -71,7 +71,8 @@ def test_parts_that_do_not_apply_are_absent_for_the_whole_group(default, rollout
     assert set(direct.parts) == {"format", "accuracy"}
     assert direct.total == pytest.approx(DEFAULT.weights["format"] + DEFAULT.weights["accuracy"])
     assert set(think.parts) == {"format", "accuracy", "grounding", "consistency", "substance"}
-    assert think.total == pytest.approx(sum(DEFAULT.weights.values()))
+    # what substance the gold text has (test_substance.py) gates the others of reasoning
+    assert think.total == pytest.approx(0.1 + 1.0 + (0.4 + 0.2 + 0.1) * (0.8 + 0.2 * 10 / 11))
 
 
 def test_nothing_to_score(default):
@@ -270,6 +271,24 @@ def test_a_result_of_the_wrong_form_is_an_error_that_names_the_reward(own, rollo
     path = own(f"def wrong(completions, **kwargs):\n    return {result}\n")
     with pytest.raises(RewardError, match="'wrong'"):
         Scorer({}, extra=[f"{path}:wrong"]).score([rollout("x")])
+
+
+@pytest.mark.parametrize("kind", ["def", "async def"])
+def test_an_exception_stops_where_that_is_asked_for(own, rollout, kind):
+    path = own(f"{kind} fragile(completions, **kwargs):\n    return [1 / len(c[0]['content']) for c in completions]\n")
+    scorer = Scorer({}, extra=[f"{path}:fragile"], on_error="stop")
+    assert [score.total for score in scorer.score([rollout("ab")])] == [0.5]
+    scorer.take_log()
+    with pytest.raises(RewardError, match=r"'fragile' failed on example 'row-7': ZeroDivisionError.*on_error"):
+        scorer.score([rollout("ab"), rollout("")])
+
+
+def test_parts_with_their_gates_by_hand():
+    scorer = Scorer({"format": 0.2, "accuracy": 1.0, "grounding": 0.4, "substance": 0.0}, {"grounding": ("format",)})
+    parts = {"format": 0.5, "accuracy": 1.0, "grounding": 0.8, "substance": 1.0}
+    assert scorer.gated(parts) == {"format": 0.5, "accuracy": 1.0, "grounding": pytest.approx(0.4)}
+    assert scorer.gated({**parts, "format": None}) is None
+    assert scorer.gated({}) == {}
 
 
 def test_an_argument_that_there_is_not_is_an_error_at_once(own):

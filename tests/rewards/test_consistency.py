@@ -13,6 +13,7 @@ NODULES = {"question": "How many nodules are there?", "options": [], "kind": "nu
 LESION = {"question": "Has this patient got a lesion?", "options": [], "kind": "yesno"}
 BRIGHT = {"question": "Can a bright lesion be seen here?", "options": [], "kind": "yesno"}
 DARK = {"question": "Do you find any dark lesion?", "options": [], "kind": "yesno"}
+EFFUSION = {"question": "Is there a pleural effusion?", "options": [], "kind": "yesno"}
 PLAIN = {"facts": []}  # nothing known about what the values could be
 
 ANSWERS = [("left", SIDE), ("yes", LESION), ("2", COUNT), ("2", NODULES), ("tuberculosis", DIAGNOSIS)]
@@ -37,8 +38,8 @@ RULE_OUT = "There is no pneumonia. This suggests tuberculosis."
         ("It is not tuberculosis.", "tuberculosis", DIAGNOSIS, 0.0),
         ("This is pneumonia, tuberculosis, normal, emphysema.", "pneumonia", DIAGNOSIS, 0.0),
         ("The spots are small and bright.", "pneumonia", DIAGNOSIS, 0.5),
-        ("They are small, so the answer is B.", "B", DIAGNOSIS, 1.0),
-        ("They are small, so the answer is B.", "tuberculosis", DIAGNOSIS, 1.0),
+        ("They are small, so the answer is B.", "B", DIAGNOSIS, 0.5),
+        ("They are small, so the answer is B.", "tuberculosis", DIAGNOSIS, 0.5),
         ("They are small, so the answer is (B).", "C", DIAGNOSIS, 0.0),
         # an open answer beside the values that its fact could have
         ("", "left", SIDE, 1.0),
@@ -54,6 +55,9 @@ RULE_OUT = "There is no pneumonia. This suggests tuberculosis."
         ("An opacity fills the right lower lobe.", "left lower lobe", SIDE | PLAIN, 0.0),
         ("The heart is enlarged.", "pneumothorax", SIDE | PLAIN, 0.5),
         ("No effusion is seen.", "effusion", SIDE | PLAIN, 0.0),
+        # what is called normal settles nothing as long as something else does
+        ("There is a nodule in the left lung. The right lung is clear.", "left", SIDE | PLAIN, 1.0),
+        ("There is a nodule in the left lung. The right lung is clear.", "right", SIDE | PLAIN, 0.0),
         # numbers
         ("", "two", COUNT, 1.0),
         ("", "2", COUNT, 1.0),
@@ -68,6 +72,8 @@ RULE_OUT = "There is no pneumonia. This suggests tuberculosis."
         ("One nodule is left, three are right: four nodules.", "3", NODULES, 0.0),
         ("There are two small nodules of 5 mm.", "2", NODULES, 1.0),
         ("There are two small nodules of 5 mm.", "5", NODULES, 0.0),
+        ("Two are on the right and one is on the left.", "3", NODULES, 1.0),
+        ("There are two nodules. So the answer is not two.", "2", NODULES, 0.0),
         ("The disease is spread.", "2", COUNT | PLAIN, 0.5),
         ("There is no disease.", "0", COUNT | PLAIN, 1.0),
         # yes or no: what the reasoning says of the question's words
@@ -92,9 +98,17 @@ RULE_OUT = "There is no pneumonia. This suggests tuberculosis."
         ),
         ("There are no lesions on the right. There is one lesion on the left.", "yes", LESION, 1.0),
         ("There are no lesions. There is one lesion.", "yes", LESION, 0.5),
-        ("The spots are bright. The answer is no.", "no", LESION, 1.0),
+        ("The field is grey. The answer is no.", "no", LESION, 0.5),  # to say it is no reason for it
+        ("The field is grey. The answer is no.", "yes", LESION, 0.0),
         ("The spots are bright. The answer is no.", "yes", LESION, 0.0),
         ("There is a lesion. Yes.", "yes", LESION, 1.0),
+        # nothing was found that a yes could rest on
+        ("The lungs are clear. No fluid is seen.", "yes", EFFUSION, 0.0),
+        ("The lungs are clear. No fluid is seen.", "no", EFFUSION, 0.5),
+        ("The lungs, heart and bones are normal.", "yes", EFFUSION, 0.0),
+        ("The angle is filled and no vessels pass it.", "yes", EFFUSION, 0.5),
+        ("No intact fibres are seen.", "yes", {"question": "Is it torn?", "options": [], "kind": "yesno"}, 0.5),
+        ("It is grossly dilated.", "yes", {"question": "Is the duct normal?", "options": [], "kind": "yesno"}, 0.0),
         # nothing that could lead anywhere
         *(("...", answer, asked, 0.0) for answer, asked in ANSWERS),
         ("I look at the image and see it.", "left", SIDE, 0.0),

@@ -1,11 +1,12 @@
 """How much better than its group a completion did.
 
-Source: DeepSeekMath (arXiv 2402.03300, section 4.1.2); without the division by std: Dr. GRPO (arXiv 2503.20783).
+Source: DeepSeekMath (arXiv 2402.03300, section 4.1.2); without the division by std: Dr. GRPO (arXiv 2503.20783); each
+part by itself: GDPO (arXiv 2601.05242).
 """
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 EPSILON = 1e-4  # added to the std, as in TRL, so that a tiny spread is not blown up without bound
 DUST = 1e-9  # totals closer than this are equal: the difference is rounding, not reward
@@ -23,3 +24,29 @@ def group_advantages(totals: Sequence[float | None], *, divide_by_std: bool = Tr
     mean = math.fsum(scored) / len(scored)
     scale = statistics.stdev(scored) + EPSILON if divide_by_std else 1.0
     return tuple(0.0 if total is None else (total - mean) / scale for total in totals)
+
+
+def part_advantages(
+    groups: Sequence[Sequence[Mapping[str, float] | None]], weights: Mapping[str, float], *, divide_by_std: bool = True
+) -> list[tuple[float, ...]]:
+    """GDPO: each part is normalised within its group, then added by weight, then normalised over the whole batch.
+
+    A completion's entry holds its gated parts by name, or is None where it could not be scored: it gets 0, and is
+    outside every mean and std. A part that varies little thus counts as much as one that varies widely. As in TRL's
+    `normalize_then_sum`, the last std is that of all completions of the batch.
+    """
+    sums: list[list[float | None]] = []
+    for group in groups:
+        names = dict.fromkeys(name for parts in group if parts is not None for name in parts)
+        columns = [
+            (weights[name], group_advantages([None if parts is None else parts.get(name) for parts in group]))
+            for name in names
+        ]
+        sums.append(
+            [
+                None if parts is None else math.fsum(weight * column[i] for weight, column in columns)
+                for i, parts in enumerate(group)
+            ]
+        )
+    flat = iter(group_advantages([total for group in sums for total in group], divide_by_std=divide_by_std))
+    return [tuple(next(flat) for _ in group) for group in sums]

@@ -3,5 +3,7 @@
 from rarl.rewards.calling import RewardLog
 from rarl.rewards.columns import Row, columns, rowwise
 from rarl.rewards.combine import Scorer
+from rarl.rewards.files import ScoredFile, score_file
+from rarl.rewards.probing import Probe, probe
 
-__all__ = ["RewardLog", "Row", "Scorer", "columns", "rowwise"]
+__all__ = ["Probe", "RewardLog", "Row", "ScoredFile", "Scorer", "columns", "probe", "rowwise", "score_file"]

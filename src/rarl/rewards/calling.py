@@ -19,6 +19,7 @@ from rarl.types import Judge
 
 logger = logging.getLogger(__name__)
 _BATCH = ("prompts", "completions", "completion_ids")
+_TRL_NAMES = {"solution": "answer"}  # what TRL's own rewards call a column
 _HOOKS = ("trainer_state", "log_extra", "log_metric")
 FAILURES = (Exception, SystemExit)  # what somebody's code may raise without ending the run; an interrupt does end it
 LARGEST = 1e12  # beyond is an accident; sums and squares of what is within are far from overflowing, in float32 too
@@ -29,6 +30,7 @@ class RewardLog:
     """What happened while scoring: rows that a reward failed on, and what rewards logged by TRL's two hooks."""
 
     failed: dict[str, int] = field(default_factory=dict)
+    stops: bool = False  # whether a row that a reward fails on is an error rather than counted
     metrics: dict[str, list[float]] = field(default_factory=dict)
     extra: dict[str, list[Any]] = field(default_factory=dict)
 
@@ -86,7 +88,7 @@ class RewardFunction:
             raise RewardError(f"reward {name!r}: its attribute `applies` must be a function, not {applies!r}")
         parameters = inspect.signature(function).parameters.values()
         named = {p.name: p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
-        offered = (*_BATCH, *COLUMNS, *_HOOKS, "judge")
+        offered = (*_BATCH, *COLUMNS, *_TRL_NAMES, *_HOOKS, "judge")
         bare = [p.name for p in named.values() if p.kind is p.POSITIONAL_ONLY]
         if bare:
             raise RewardError(f"reward {name!r} takes {bare[0]!r} by position only; columns are passed by name")
@@ -106,7 +108,8 @@ class RewardFunction:
 
     def __call__(self, batch: Batch) -> Any:
         """The function's own result: values, or an awaitable of them."""
-        offered = {**batch.lists, **batch.hooks}
+        renamed = {theirs: batch.lists[ours] for theirs, ours in _TRL_NAMES.items()}
+        offered = {**batch.lists, **renamed, **batch.hooks}
         taken = {name: value for name, value in offered.items() if name in self._takes}
         # Lists of its own: what one reward does to them, no other sees.
         return self.function(**{name: list(v) if isinstance(v, list) else v for name, v in taken.items()})
@@ -141,8 +144,13 @@ def applying(function: RewardFunction, rows: Sequence[Mapping[str, Any]], log: R
 
 
 def _failed(name: str, results: Sequence[Any], ids: Sequence[str], log: RewardLog) -> set[int]:
-    """Where the results are exceptions: counted in `log`, and the first named in a warning."""
+    """Where the results are exceptions: counted in `log`, the first named in a warning, or where it stops an error."""
     failed = [i for i, result in enumerate(results) if isinstance(result, FAILURES)]
+    if failed and log.stops:
+        raise RewardError(
+            f"reward {name!r} failed on example {ids[failed[0]]!r}: {told(results[failed[0]])}; mend it, or leave such "
+            'rows unscored with reward.on_error = "none"'
+        )
     if failed:
         log.fail(name, len(failed))
         logger.warning(

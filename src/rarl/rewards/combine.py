@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from rarl.config import RunConfig
 from rarl.errors import RewardError
 from rarl.registry import rewards as registry
 from rarl.rewards.calling import Batch, RewardFunction, RewardLog, applying, call_all, in_range
@@ -28,10 +29,12 @@ class Scorer:
         gates: Mapping[str, Sequence[str]] | None = None,
         extra: Sequence[str] = (),
         judge: Judge | None = None,
+        on_error: str = "none",
     ) -> None:
         """`extra` are paths as "file.py:function"; `weights` has them by the function's name, else they weigh 1.
 
-        `judge` is there for rewards that name it; what it fails on is not scored, counted, and warned of once.
+        `judge` is there for rewards that name it; what it fails on is not scored, counted, and warned of once. What a
+        reward raises on is not scored either, or with `on_error` "stop" a RewardError that names reward and example.
 
         Errors: RarlError for a reward that is unknown, or two of one name.
         """
@@ -43,9 +46,15 @@ class Scorer:
             own[name] = path
         self.weights = {**weights, **{name: 1.0 for name in own if name not in weights}}
         self.gates = {part: tuple(names) for part, names in (gates or {}).items() if part in self.weights}
-        self.log = RewardLog()
+        self.log = RewardLog(stops=on_error == "stop")
         asked = AskedJudge(judge, lambda count: self.log.fail("judge", count)) if judge is not None else None
         self._functions = [RewardFunction(name, registry.get(own.get(name, name)), asked) for name in self.weights]
+
+    @classmethod
+    def of(cls, config: RunConfig, judge: Judge | None = None) -> Scorer:
+        """The scorer of a run's configuration; `judge` is what its judge.kind names."""
+        reward = config.reward
+        return cls(reward.weights, reward.gates, reward.extra, judge, reward.on_error)
 
     def score(self, rollouts: Sequence[Rollout], step: int = 0) -> list[Score]:
         """The scores of completions of any prompts, in order; rewards see `step` as trainer_state.global_step."""
@@ -78,17 +87,26 @@ class Scorer:
 
         None too, and counted as a failure of "total", where weights or gates bring a part beyond the range of values.
         """
-        terms: list[float] = []
+        terms = self.gated(parts)
+        weighted = [self.weights[name] * value for name, value in terms.items()] if terms else []
+        if not all(map(in_range, weighted)):
+            self.log.fail("total")
+            return None
+        return math.fsum(weighted) if weighted else None
+
+    def gated(self, parts: Parts) -> dict[str, float] | None:
+        """Each part that is there and has weight, times its gates: what the total adds up by weight.
+
+        None if one of them or its gate could not be scored.
+        """
+        gated: dict[str, float] = {}
         for name, weight in self.weights.items():
             if weight and name in parts:
                 factors = [parts[name], *(parts[gate] for gate in self.gates.get(name, ()) if gate in parts)]
                 if None in factors:
                     return None
-                terms.append(weight * math.prod(factor for factor in factors if factor is not None))
-        if not all(map(in_range, terms)):
-            self.log.fail("total")
-            return None
-        return math.fsum(terms) if terms else None
+                gated[name] = math.prod(factor for factor in factors if factor is not None)
+        return gated
 
     def unused(self, examples: Iterable[Example], shapes: Iterable[Shape]) -> list[tuple[str, str]]:
         """Rewards that have weight but apply to none of the examples in any of the shapes, each with the reason."""
@@ -113,5 +131,5 @@ class Scorer:
 
     def take_log(self) -> RewardLog:
         """What was logged and failed since the last call."""
-        taken, self.log = self.log, RewardLog()
+        taken, self.log = self.log, RewardLog(stops=self.log.stops)
         return taken

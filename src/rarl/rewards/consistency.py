@@ -12,12 +12,15 @@ from functools import lru_cache
 
 from rarl.grading import Mention, derive_kind, grade, mentions
 from rarl.rewards.columns import Row, asks_for_reasoning, rowwise
+from rarl.rewards.reasoning import read_row
 from rarl.rewards.substance import substance_of
 from rarl.rewards.wording import content_words, numbers, padded, sentences, wording, words
 from rarl.types import Fact, QuestionKind
 
 UNDECIDED = 0.5  # the reasoning says nothing from which the answer or another one would follow
 _LETTER = re.compile(r"\b(?:answer|option|choice)(?:\s+is)?:?\s*\(?([A-Z])\)?(?!\w)")
+_NEGATORS = frozenset({"no", "not", "without", "none", "neither"})
+_CLAUSE = re.compile(r"[.;:,\n]|(?=\bwithout\b)|\b(?:and|but|with|while|whereas|although)\b", re.IGNORECASE)
 _YES_OR_NO = re.compile(r"\banswer(?:\s+is)?:?\s*(yes|no)\b|^\W*(yes|no)\W*$", re.IGNORECASE)
 
 
@@ -25,11 +28,11 @@ _YES_OR_NO = re.compile(r"\banswer(?:\s+is)?:?\s*(yes|no)\b|^\W*(yes|no)\W*$", r
 def consistency(row: Row) -> float:
     """1 where the reasoning leads to the answer, 0 where it leads to another one, 0.5 where one can't tell.
 
-    0 also without an answer, and for reasoning without any substance. The kind of question decides how it is judged:
-    see docs/rewards.md.
+    0 also without an answer, for reasoning without any substance, and for such as tampers with the scoring. The kind of
+    question decides how it is judged: see docs/rewards.md.
     """
     reasoning, answer = row.parsed.reasoning, row.parsed.answer
-    if not reasoning or not answer:
+    if not reasoning or not answer or read_row(row) is None:
         return 0.0
     kind = row.kind or derive_kind(row.question, row.gold or answer, row.options)
     if kind is QuestionKind.YESNO:
@@ -51,12 +54,15 @@ def _concludes(reasoning: str, own: str, rivals: Iterable[str]) -> bool | None:
     None: no sentence does, or that one names some, but not all, of the rivals as well.
     """
     rivals = [rival for rival in rivals if mentions(reasoning, rival) is not Mention.ABSENT]
-    for sentence in reversed(sentences(reasoning)):
+    sound = wording().sound.difference(*map(words, (own, *rivals)))
+    # What is called normal ("the right lung is clear") settles nothing as long as something else does.
+    last_first = sentences(reasoning)[::-1]
+    for sentence in sorted(last_first, key=lambda sentence: not sound.isdisjoint(words(sentence))):
         named = _without_parts([p for p in (own, *rivals) if mentions(sentence, p) in (Mention.AFFIRMED, Mention.BOTH)])
         if named == [own]:
             return True
         if named:
-            return None if own in named and len(named) <= len(rivals) else False
+            return None if own in named and (len(named) <= len(rivals) or len(rivals) < 2) else False
         if mentions(sentence, own) is Mention.DENIED:
             return False
     return None
@@ -75,8 +81,8 @@ def _to_option(reasoning: str, answer: str, row: Row) -> bool | None:
     letters = _LETTER.findall(reasoning)
     if letters:
         index = string.ascii_uppercase.index(letters[-1])
-        if index < len(row.options):
-            return row.options[index] == chosen
+        if index < len(row.options) and row.options[index] != chosen:
+            return False
     return _concludes(reasoning, chosen, [option for option in row.options if option != chosen])
 
 
@@ -91,19 +97,29 @@ def _to_number(reasoning: str, answer: str, row: Row) -> bool | None:
     given = set(numbers(answer))
     if len(given) != 1:
         return None
+    if _concludes(reasoning, answer, ()) is False:
+        return False
     for alternatives in _groups(row.facts):
         own = [phrase for phrase in alternatives if set(numbers(phrase)) == given]
         if own and all(numbers(phrase) for phrase in alternatives):
             return _concludes(reasoning, own[0], [phrase for phrase in alternatives if phrase != own[0]])
     counted = _counts(reasoning, content_words(row.question))
-    if counted:
+    if counted and (counted[-1] in given or not _adds_up(reasoning, given)):
         return counted[-1] in given
     stated = set(numbers(reasoning))
+    if _adds_up(reasoning, given):
+        return True
     if not stated and any(_word_holds(reasoning, word, (), ()) is False for word in content_words(row.question)):
         stated = {0.0}
     if len(stated) > 1 and given <= stated:
         return None
     return stated == given if stated else None
+
+
+def _adds_up(reasoning: str, given: set[float]) -> bool:
+    """Whether a sentence counts what makes up the answer: "two on the right, one on the left", "..., three in all"."""
+    each = [numbers(sentence) for sentence in sentences(reasoning)]
+    return any(len(parts) > 1 and any(sum(parts) in (whole, 2 * whole) for whole in given) for parts in each)
 
 
 def _counts(reasoning: str, things: Sequence[str]) -> list[float]:
@@ -148,9 +164,11 @@ def _to_yes_or_no(reasoning: str, answer: str, row: Row) -> bool | None:
         return None
     last = "".join(sentences(reasoning)[-1:])
     said = [word for match in _YES_OR_NO.finditer(last) for word in match.groups() if word]
-    if said:
-        return (said[-1].lower() == "yes") is given
+    if said and (said[-1].lower() == "yes") is not given:
+        return False
     implied = _holds(reasoning, row.question, row.facts)
+    if implied is None and given and not _is_about_soundness(row.question) and _is_all_sound(reasoning):
+        return False
     return None if implied is None else implied is given
 
 
@@ -193,12 +211,35 @@ def _word_holds(reasoning: str, word: str, asked: Sequence[str], facts: Sequence
 
 def _abnormal(reasoning: str) -> bool | None:
     """Whether the reasoning finds anything wrong at all."""
-    meant = {mentions(reasoning, word) for word in wording().abnormal}
+    meant = {mentions(reasoning, word) for word in (*wording().abnormal, *wording().deviations)}
     if meant & {Mention.AFFIRMED, Mention.BOTH}:
         return True
     if Mention.DENIED in meant or any(mentions(reasoning, word) is Mention.AFFIRMED for word in wording().normal):
         return False
     return None
+
+
+def _is_about_soundness(question: str) -> bool:
+    return not (wording().sound | _NEGATORS).isdisjoint(words(question))
+
+
+def _is_all_sound(reasoning: str) -> bool:
+    """Whether every clause denies something or calls it normal: nothing was found that a yes could rest on."""
+    clauses = [clause for clause in _CLAUSE.split(reasoning) if content_words(clause) and not _is_bare_name(clause)]
+    return bool(clauses) and all(map(_is_sound, clauses))
+
+
+def _is_bare_name(clause: str) -> bool:
+    """A member of a list, of which the list says something: "the brain, ventricles and meninges are normal"."""
+    said = set(words(clause))
+    marks = wording().sound | _NEGATORS | wording().function_words - {"the", "both", "all"}
+    return len(content_words(clause)) <= 2 and said.isdisjoint(marks) and said.isdisjoint(wording().deviations)
+
+
+def _is_sound(clause: str) -> bool:
+    """Denies something, or calls it normal, but not both: "no intact fibres"."""
+    said = set(words(clause))
+    return said.isdisjoint(_NEGATORS) is not said.isdisjoint(wording().sound)
 
 
 def _groups(facts: Sequence[Fact]) -> tuple[tuple[str, ...], ...]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from rarl.grading import Mention, mentions
 from rarl.rewards.columns import Row, asks_for_reasoning, rows, rowwise
-from rarl.rewards.wording import addresses_judge, content_words, padded, words
+from rarl.rewards.tampering import tampers
+from rarl.rewards.wording import content_words, padded, words
 from rarl.types import Fact, Judge, JudgeQuery
 
 _STATED = (Mention.AFFIRMED, Mention.BOTH)
@@ -53,7 +54,7 @@ def grounding(
     for i, row in enumerate(rows(prompts, completions, columns)):
         if asks_for_reasoning(**row.columns) and not _has_something_to_check(**row.columns):
             reasoning = row.parsed.reasoning
-            if reasoning and not addresses_judge(reasoning):
+            if reasoning and not tampers(reasoning):
                 queries[i] = _query(row, reasoning)
             else:
                 values[i] = 0.0
@@ -91,7 +92,7 @@ def _query(row: Row, reasoning: str) -> JudgeQuery:
 @rowwise(applies=_has_something_to_check)
 def _by_rules(row: Row) -> float:
     reasoning = row.parsed.reasoning
-    if not reasoning:
+    if not reasoning or tampers(reasoning):
         return 0.0
     if any(fact.value is not None for fact in row.facts):
         return against_facts(reasoning, row.facts).f1

@@ -9,40 +9,78 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
+from typing import Any
 
 _WORD = re.compile(r"[^\W_]+")
 _NUMBER = re.compile(r"(?<![\w.])(?:\d+(?:\.\d+)?|[a-z]+)(?!\w)", re.ASCII)
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?;])(?=\s)|[\n\r]+|\s(?=[-*•]\s))")
 
+_NUMBERED = re.compile(r"\(?\d{1,2}[.)]")
+
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The tables; the patterns find one of their phrases in `padded` words."""
+    """The tables. `hollow_phrases` finds one in `padded` words; `judge_talk` and `code` search lower-case text."""
 
     function_words: frozenset[str]
-    generic_words: frozenset[str]
+    looking_words: frozenset[str]
+    talk_words: frozenset[str]
+    asking: frozenset[str]
+    concluding: frozenset[str]
+    imperatives: frozenset[str]
+    alternatives: frozenset[str]
+    hedges: frozenset[str]
+    sound: frozenset[str]
     hollow_phrases: re.Pattern[str]
-    judge_phrases: re.Pattern[str]
+    judge_talk: re.Pattern[str]
+    code: re.Pattern[str]
+    general: re.Pattern[str]  # searches words in single spaces
     opposites: tuple[tuple[str, ...], ...]
     abnormal: tuple[str, ...]
     normal: tuple[str, ...]
+    deviations: tuple[str, ...]
     numbers: Mapping[str, int]
+    observations: frozenset[str]  # words in which an image is described, and their stems
+    medical: re.Pattern[str]  # words that begin or end as such do
+
+    def talks(self, word: str) -> bool:
+        """Whether a lower-case word is about answering, being right and being judged."""
+        return word in self.talk_words or singular(word) in self.talk_words
+
+    def describes(self, word: str) -> bool:
+        """Whether a lower-case word is one in which images are described."""
+        return word in self.observations or stem(word) in self.observations or self.medical.search(word) is not None
 
 
 @cache
 def wording() -> Wording:
     """The tables, read once."""
-    table = tomllib.loads(files(__package__).joinpath("wording.toml").read_text(encoding="utf-8"))
+    table, described = _read("wording.toml"), _read("observations.toml")
+    sets = ("function_words", "looking_words", "talk_words", "asking", "imperatives", "alternatives", "hedges", "sound")
+    observations = " ".join(described[key] for key in ("places", "findings", "properties", "modalities"))
     return Wording(
-        function_words=frozenset(table["function_words"].split()),
-        generic_words=frozenset(table["generic_words"].split()),
+        **{key: frozenset(table[key].split()) for key in sets},
+        concluding=frozenset(map(stem, table["concluding"].split())),
         hollow_phrases=_phrases(table["hollow_phrases"]),
-        judge_phrases=_phrases(table["judge_phrases"]),
+        judge_talk=re.compile("|".join(table["judge_patterns"])),
+        code=re.compile("|".join(table["code_patterns"])),
+        general=re.compile("|".join(table["general_patterns"])),
         opposites=tuple(tuple(group) for group in table["opposites"]),
         abnormal=tuple(table["abnormal"]),
         normal=tuple(table["normal"]),
+        deviations=tuple(table["deviations"]),
         numbers=table["numbers"],
+        observations=frozenset(form for word in words(observations) for form in (word, singular(word), stem(word))),
+        medical=re.compile(f"^(?:{_either(described['roots'])})..|...(?:{_either(described['suffixes'])})$"),
     )
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads(files(__package__).joinpath(name).read_text(encoding="utf-8"))
+
+
+def _either(text: str) -> str:
+    return "|".join(map(re.escape, text.split()))
 
 
 def _phrases(lines: str) -> re.Pattern[str]:
@@ -56,27 +94,29 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(_WORD.findall(unicodedata.normalize("NFKC", text).casefold()))
 
 
-def addresses_judge(text: str) -> bool:
-    """Whether a text talks to whoever scores it ("10/10", "full marks")."""
-    return wording().judge_phrases.search(padded(words(text))) is not None
-
-
 def padded(tokens: Iterable[str]) -> str:
     """Words as one string in which `" a b "` is found only at whole words."""
     return f" {' '.join(tokens)} "
 
 
 def sentences(text: str) -> list[str]:
-    """Sentences, lines and list items, without empty ones."""
-    return [piece.strip() for piece in _SENTENCE_END.split(text) if words(piece)]
+    """Sentences, lines and list items, without empty ones; the number of a list's item stays with it."""
+    found: list[str] = []
+    for piece in _SENTENCE_END.split(text):
+        if found and _NUMBERED.fullmatch(found[-1]):
+            piece = f"{found.pop()} {piece.strip()}"
+        if words(piece):
+            found.append(piece.strip())
+    return found
 
 
 @lru_cache(maxsize=16384)
 def content_words(text: str) -> tuple[str, ...]:
-    """The words that may name a finding, in order and in the singular: neither grammar nor talk about looking."""
+    """The words that may name a finding, in order and in the singular: no grammar, no talk of looking or answering."""
     known = wording()
-    kept = (word for word in words(text) if word not in known.function_words and word not in known.generic_words)
-    return tuple(_singular(word) for word in kept if len(word) > 1 or word.isdigit() or not word.isascii())
+    kept = (word for word in words(text) if word not in known.function_words and word not in known.looking_words)
+    kept = (word for word in kept if word not in known.talk_words)
+    return tuple(singular(word) for word in kept if len(word) > 1 or word.isdigit() or not word.isascii())
 
 
 @lru_cache(maxsize=16384)
@@ -89,7 +129,17 @@ def numbers(text: str) -> tuple[float, ...]:
     return tuple(found) if found or words(text)[:1] != ("no",) else (0.0,)
 
 
-def _singular(word: str) -> str:
+_ENDING = re.compile(r"(?<=....)(?:ement|ation|ition|ment|ings?|ions?|ed|al|ous|ic|ity|ly|is|es|s|e)$")
+
+
+@lru_cache(maxsize=16384)
+def stem(word: str) -> str:
+    """What forms of a word share: "metastasis" and "metastatic", "enlarged" and "enlargement"."""
+    return _ENDING.sub("", word)[:7]
+
+
+def singular(word: str) -> str:
+    """A lower-case word without the ending of a plural."""
     if len(word) > 4 and word.endswith("ies"):
         return word[:-3] + "y"
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):

@@ -12,7 +12,7 @@ from functools import partial
 
 from torch import Tensor
 
-from rarl.algo.advantages import group_advantages
+from rarl.algo.advantages import group_advantages, part_advantages
 from rarl.algo.batch import GroupBatch
 from rarl.algo.losses import OBJECTIVES, LossOutput, normaliser, policy_loss
 from rarl.config import RunConfig
@@ -28,7 +28,7 @@ from rarl.training.learner import Learner
 from rarl.training.loop import Clock
 from rarl.training.metrics import LossSums, Values, group_metrics, log_metrics
 from rarl.training.parity import EVERY, TOLERANCE, Parity, require_adapter_at_work
-from rarl.types import Engine, Example, Group, Prompt, Rollout, Sampling
+from rarl.types import Engine, Example, Group, Prompt, Rollout, Sampling, Score
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,19 @@ class Grpo:
             completions = self.sample(prompts, draws, step)
         with clock.phase("score"):
             scores = self.scorer.score([rollout for group in completions for rollout in group], step)
+        grouped = [tuple(scores[len(rollouts) * i :][: len(rollouts)]) for i, rollouts in enumerate(completions)]
+        advantages = self._advantages(grouped)
+        groups = zip(prompts, completions, grouped, advantages, strict=True)
+        return [Group(prompt, tuple(rollouts), mine, theirs) for prompt, rollouts, mine, theirs in groups]
+
+    def _advantages(self, groups: Sequence[Sequence[Score]]) -> list[tuple[float, ...]]:
+        """How much better than its group each completion did, by its total or by its parts."""
         divide_by_std = OBJECTIVES[self.config.train.loss].divide_by_std
-        groups = []
-        for prompt, rollouts in zip(prompts, completions, strict=True):
-            mine, scores = tuple(scores[: len(rollouts)]), scores[len(rollouts) :]
-            advantages = group_advantages([score.total for score in mine], divide_by_std=divide_by_std)
-            groups.append(Group(prompt, tuple(rollouts), mine, advantages))
-        return groups
+        if self.config.reward.normalise == "total":
+            totals = ([score.total for score in group] for group in groups)
+            return [group_advantages(group, divide_by_std=divide_by_std) for group in totals]
+        parts = [[None if s.total is None else self.scorer.gated(s.parts) for s in group] for group in groups]
+        return part_advantages(parts, self.scorer.weights, divide_by_std=divide_by_std)
 
     def sample(self, prompts: Sequence[Prompt], draws: Draws, step: int) -> list[list[Rollout]]:
         """A group of completions for each prompt; what that computes is kept for `update` where there is room."""

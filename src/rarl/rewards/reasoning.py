@@ -1,0 +1,266 @@
+"""A reasoning taken apart: which of its sentences observe something, which conclude, and which only fill."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+from rarl.rewards.columns import Row
+from rarl.rewards.tampering import tampers
+from rarl.rewards.wording import content_words, padded, sentences, stem, wording, words
+
+COPIED = 5  # so many words in a row that stand in the prompt are a copy
+CONCLUSIONS = 2  # sentences that may name the answer without observing anything: "This suggests X. So the answer is X."
+LISTED = 6  # so many names in a row are a list of keywords
+_NEGATORS = frozenset({"no", "not", "without", "none", "neither", "nor", "absent", "negative", "never", "cannot"})
+_PIECE = re.compile(r"[,;:/|&#•·]|\b(?:and|or|vs|versus)\b", re.IGNORECASE)
+_LABEL = re.compile(  # "Step 2:", "1.", "Findings:"
+    r"^\W*(?:step|stage|point|part)?\s*(?:\d{1,2}|[ivx]{1,4})\s*[.:)-]+\s*|^\W*(?:\w+\s+){0,2}\w+\s*:\s+", re.IGNORECASE
+)
+_ASKS = re.compile(r"\?\W*$")
+_ABBREVIATION = re.compile(r"\b(?:[A-Z]{2,5}|[A-Z]\d{1,2})\b")
+_INVENTED = re.compile(  # more digits than anyone reads off a picture, and sources that it does not show
+    r"\d{2}\.\d{2}|\d\.\d{3}|\d+\.\d+\s*%|\b\d{4}\s*[;)]|\bp\s*[<=]\s*0?\.\d|(?:\d\.\d\D+){4}|\bet al\b|\[\d+\]",
+    re.IGNORECASE,
+)
+
+
+class Sentence(StrEnum):
+    """What a sentence does."""
+
+    OBSERVES = "observes"
+    CONCLUDES = "concludes"
+    HOLLOW = "hollow"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a reasoning comes to. `observed` and `own` are stems of words outside hollow sentences."""
+
+    observed: frozenset[str]
+    own: frozenset[str]  # of these, such as neither prompt nor answer holds
+    claims: bool  # whether a sentence says something of what was asked, be it without an observation
+    hollow: int  # sentences that only fill
+    words: int  # all that are more than grammar, numbers and talk about looking, each time they are said
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a reasoning is read beside."""
+
+    question: str
+    prompt: str
+    answer: str
+    options: tuple[str, ...]
+    known: frozenset[str]  # stems of the data's own words, which describe an image whatever they are
+
+
+def read_row(row: Row) -> Reading | None:
+    """The reading of a completion's reasoning; None where there is none, or where it tampers with the scoring."""
+    reasoning = row.parsed.reasoning
+    if not reasoning or tampers(reasoning) or tampers(row.parsed.answer or ""):
+        return None
+    facts = tuple(phrase for fact in row.facts for phrase in (fact.value or "", *fact.alternatives))
+    known = _stems_of((row.rationale or "", row.gold or "", *row.options, *facts))
+    context = Context(row.question, row.prompt or row.question, row.parsed.answer or "", row.options, known)
+    return read_reasoning(reasoning, context)
+
+
+@lru_cache(maxsize=4096)
+def read_reasoning(reasoning: str, context: Context) -> Reading:
+    """Every sentence by what it does, and what those that observe add up to."""
+    reader = _Reader(context)
+    for sentence in sentences(reasoning):
+        reader.take(sentence)
+    reader.words += sum(1 for piece in reasoning.split() if not words(piece))  # dots and dashes, standing alone
+    observed, own = frozenset(reader.observed), frozenset(reader.own)
+    return Reading(observed, own, reader.claims, reader.hollow, reader.words)
+
+
+class _Reader:
+    """Takes sentences in order: what was said before decides whether a sentence still says something."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.prompt = padded(words(context.prompt)) + padded(words(" ".join(context.options)))
+        self.given = _stems_of((context.prompt, context.answer, *context.options, *_rivals(context.answer)))
+        self.answer = _stems_of((context.answer,))
+        self.asked = _stems_of((context.question, context.answer, *context.options))
+        self.observed: set[str] = set()
+        self.own: set[str] = set()
+        self.hollow = 0
+        self.words = 0
+        self.conclusions = 0
+        self.claims = False
+        self.said: list[_Said] = []
+
+    def take(self, sentence: str) -> None:
+        does, said = self._does(sentence), _Said.of(sentence)
+        self.words += sum(len(word) > 1 and not word.isdigit() and word not in _plain() for word in words(sentence))
+        contradicted = any(said.contradicts(earlier) for earlier in self.said)
+        if does is Sentence.HOLLOW or contradicted or any(said.repeats(earlier, self.answer) for earlier in self.said):
+            self.hollow += 1 + contradicted
+        elif does is Sentence.CONCLUDES:
+            self.conclusions += 1
+            self.claims |= not _plain().issuperset(words(sentence))
+            self.hollow += self.conclusions > CONCLUSIONS
+            self.observed |= self._observed(sentence)
+        else:
+            found = self._observed(sentence)
+            self.observed |= found
+            self.own |= found - self.given
+        self.said.append(said)
+
+    def _does(self, sentence: str) -> Sentence:
+        body = _LABEL.sub("", sentence)
+        tokens = words(body)
+        if _is_filler(sentence, body) or _copied(tokens, self.prompt) or _lists_options(tokens, self.context.options):
+            return Sentence.HOLLOW
+        observed = self._observed(body)
+        excused = wording().concluding if self._names_answer(tokens) else frozenset()  # "small, so the answer is B"
+        talk = sum(wording().talks(word) and stem(word) not in excused for word in tokens)
+        unknown = sum(self._is_unknown(word) and stem(word) not in observed for word in tokens)
+        if observed - self.given and (not talk or talk < len(observed)) and unknown <= len(observed) + 2:
+            return Sentence.OBSERVES
+        return Sentence.CONCLUDES if self._concludes(tokens) else Sentence.HOLLOW
+
+    def _observed(self, sentence: str) -> set[str]:
+        """The stems of its words of observation, abbreviations (SVC, L4) among them."""
+        found = {stem(word) for word in words(sentence) if self._observes(word)}
+        short = (word.casefold() for word in _ABBREVIATION.findall(sentence) if not sentence.isupper())
+        return found | {word for word in short if not wording().talks(word) and word not in _plain()}
+
+    def _observes(self, word: str) -> bool:
+        if len(word) < 2 or word in _plain() or wording().talks(word):
+            return False
+        return wording().describes(word) or stem(word) in self.context.known
+
+    def _is_unknown(self, word: str) -> bool:
+        if word in _plain() or word.isdigit() or wording().talks(word):
+            return False
+        return not self._observes(word) and stem(word) not in self.asked
+
+    def _concludes(self, tokens: tuple[str, ...]) -> bool:
+        """Names the answer, or says again what was asked, and little else."""
+        if wording().asking & set(tokens):
+            return False
+        rest = {stem(word) for word in tokens if word not in _plain()} - wording().concluding
+        return (self._names_answer(tokens) or bool(rest & self.asked)) and len(rest - self.asked) <= 1
+
+    def _names_answer(self, tokens: tuple[str, ...]) -> bool:
+        """By its text, or where it is an option by its letter."""
+        names = {padded(words(self.context.answer))}
+        letters = zip("abcdefghijklmnopqrstuvwxyz", self.context.options, strict=False)
+        names |= {padded((letter,)) for letter, option in letters if padded(words(option)) in names}
+        return any(name in padded(tokens) for name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A sentence as a claim: its content, and how it denies."""
+
+    content: frozenset[str]
+    denials: frozenset[str]
+
+    @classmethod
+    def of(cls, sentence: str) -> _Said:
+        return cls(frozenset(map(stem, content_words(sentence))), _NEGATORS & frozenset(words(sentence)))
+
+    def repeats(self, earlier: _Said, answer: frozenset[str]) -> bool:
+        """Four fifths of the content, under the same denials; only the answer may be named again by itself."""
+        if bool(self.denials) != bool(earlier.denials) or self.content <= answer:
+            return False
+        return len(self.content & earlier.content) >= 0.8 * len(self.content | earlier.content)
+
+    def contradicts(self, earlier: _Said) -> bool:
+        """The same content, once denied and once not."""
+        return bool(self.content) and self.content == earlier.content and bool(self.denials) != bool(earlier.denials)
+
+
+def _is_filler(sentence: str, body: str) -> bool:
+    """Says nothing of the image, whatever words are in it. `body` is the sentence without a number or heading."""
+    known, tokens = wording(), words(body)
+    return (
+        not tokens
+        or _ASKS.search(sentence) is not None
+        or tokens[0] in known.imperatives
+        or known.hollow_phrases.search(padded(tokens)) is not None
+        or sum(word in known.hedges for word in tokens) >= 2
+        or _INVENTED.search(sentence) is not None
+        or known.general.search(" ".join(tokens)) is not None
+        or _loops(tokens)
+        or _is_bare_list(body, tokens, open_ended=not (known.hedges | known.alternatives).isdisjoint(words(sentence)))
+        or _leaves_open(tokens)
+    )
+
+
+def _copied(tokens: tuple[str, ...], prompt: str) -> bool:
+    """Half of the sentence or more stands in the prompt as runs of five words."""
+    starts = range(len(tokens) - COPIED + 1)
+    covered = {i + k for i in starts if padded(tokens[i : i + COPIED]) in prompt for k in range(COPIED)}
+    return 2 * len(covered) >= len(tokens) > 0
+
+
+def _loops(tokens: tuple[str, ...]) -> bool:
+    """The same words over and over: under 60 % of the runs of three, or half of four and more words, are distinct."""
+    runs = list(zip(tokens, tokens[1:], tokens[2:], strict=False))
+    if len(runs) >= 6 and len(set(runs)) < 0.6 * len(runs):
+        return True
+    return len(tokens) >= 4 and len(set(tokens)) <= len(tokens) / 2
+
+
+def _is_bare_list(sentence: str, tokens: tuple[str, ...], open_ended: bool) -> bool:
+    """Names in a row: keywords, or everything that it could be. Not what is denied, nor what is called normal."""
+    if len(tokens) >= 8 and wording().function_words.isdisjoint(tokens):
+        return True
+    run: list[tuple[str, ...]] = []
+    for piece in (*map(words, _PIECE.split(sentence)), ("",) * 9):
+        if len(piece) > 8 or len(content_words(" ".join(piece))) > 2:
+            if len(run) >= (3 if open_ended else LISTED) and not _is_said_of_all(run[0], run[-1]):
+                return True
+            run = []
+        elif content_words(" ".join(piece)):
+            run.append(piece)
+    return False
+
+
+def _is_said_of_all(first: tuple[str, ...], last: tuple[str, ...]) -> bool:
+    """Whether a list denies its members, or calls them normal: "no mass, ...", "liver, ... and spleen are normal"."""
+    return not _NEGATORS.isdisjoint(first) or (len(last) > 1 and not wording().sound.isdisjoint(last))
+
+
+def _leaves_open(tokens: tuple[str, ...]) -> bool:
+    """Joins what excludes each other by "or": left or right, small or large."""
+    said = set(tokens)
+    if said.isdisjoint({"or", "vs", "versus"}) or said & _NEGATORS:
+        return False
+    return any(len(said & set(group)) > 1 for group in wording().opposites)
+
+
+def _lists_options(tokens: tuple[str, ...], options: tuple[str, ...]) -> bool:
+    """Names at least three options, and all of them but one at most."""
+    text = padded(tokens)
+    named = sum(padded(words(option)) in text for option in options)
+    return named >= max(3, len(options) - 1)
+
+
+@lru_cache(maxsize=4096)
+def _stems_of(texts: Iterable[str]) -> frozenset[str]:
+    """The stems of the words that carry content."""
+    return frozenset(stem(word) for text in texts for word in words(text) if word not in _plain())
+
+
+@lru_cache(maxsize=4096)
+def _rivals(answer: str) -> tuple[str, ...]:
+    """What excludes the answer: who says "right" where the answer is "left" has not observed anything more."""
+    said = set(words(answer))
+    return tuple(rival for group in wording().opposites if said & set(group) for rival in group)
+
+
+@lru_cache(maxsize=1)
+def _plain() -> frozenset[str]:
+    """Words of grammar, and of looking: neither for nor against a sentence."""
+    return wording().function_words | wording().looking_words
