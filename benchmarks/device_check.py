@@ -33,13 +33,14 @@ from versus.rarl_side import grpo_of, made_up_group
 from rarl.algo.batch import GroupBatch
 from rarl.benchmarking import random_policy
 from rarl.draws import Draws
-from rarl.policy import Policy
+from rarl.engines import NativeEngine
+from rarl.policy import Policy, decoding
 from rarl.policy.plain import plain_logprobs
 from rarl.progress import progress
 from rarl.prompting import ask, load_pool
 from rarl.training.grouping import to_batch
 from rarl.training.grpo import Grpo
-from rarl.types import Example, Group, Prompt
+from rarl.types import Example, Group, Prompt, Sampling
 
 TEMPERATURE = 0.7
 SIZES = (3, 2, 1)  # completions of the three prompts
@@ -154,6 +155,29 @@ def compared(
         policy.language.checkpointing = checkpointing
         yield from updates(grpo, batch.prompts, name)
     policy.language.checkpointing = False
+    yield from samplers(policy, batch.prompts, new)
+
+
+def samplers(policy: Policy, prompts: Sequence[Prompt], new: int) -> Iterator[tuple[str, Difference]]:
+    """Completions that end early, with few places for keys at a time: on CUDA, graphs are recorded again and again."""
+    engine, ends, segment = NativeEngine(policy), policy.end_ids, decoding.SEGMENT
+    policy.end_ids, decoding.SEGMENT = (*ends, *range(0, len(policy.head_VH), 12)), 7
+    held = []
+    for name, temperature, top_p in (("top-p", TEMPERATURE, 0.9), ("greedy", 0.0, 1.0)):
+        sampled = engine.generate(prompts, 8, Sampling(temperature, top_p, 2 * new), Draws(1))
+        again = to_batch([made_up_group(rollouts) for rollouts in sampled])
+        with torch.no_grad():
+            trained = Pass(policy.logprobs(again, temperature or 1.0).logprobs, {})
+        yield (
+            f"{name} sampler against trainer",
+            difference(Pass(again.sampled_BT.to(policy.device), {}), trained, again.mask_BT),
+        )
+    for number in range(6 if policy.device.type == "cuda" else 0):
+        engine.generate(prompts, 8, Sampling(TEMPERATURE, 1.0, 2 * new), Draws(number))
+        held.append(torch.cuda.memory_reserved(policy.device))
+    if held and held[-1] > held[2]:
+        raise SystemExit(f"sampling again and again takes more and more memory: {held} bytes")
+    policy.end_ids, decoding.SEGMENT = ends, segment
 
 
 def updates(grpo: Grpo, prompts: Sequence[Prompt], name: str) -> Iterator[tuple[str, Difference]]:

@@ -141,7 +141,21 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, required=True)
     for internal in ("--side", "--case", "--folder"):  # how it calls itself
         parser.add_argument(internal, help=argparse.SUPPRESS)
-    return parser.parse_args(arguments)
+    args = parser.parse_args(arguments)
+    if min(args.groups, args.steps) < 1:
+        parser.error("--groups and --steps are at least 1")
+    if args.micro_batch and any(one[1] * args.groups % args.micro_batch for one in args.shape):
+        parser.error(f"--trl-micro-batch {args.micro_batch} must divide the completions of a step")
+    if args.device == "cuda" and not args.side and not torch_sees_cuda():
+        parser.error("--device cuda: torch sees no CUDA device")
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    return args
+
+
+def torch_sees_cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

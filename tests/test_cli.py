@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -8,10 +9,13 @@ import pytest
 
 import rarl
 from rarl import cli
+from rarl.cli import training
 from rarl.environment import VERSION
 from rarl.errors import RarlError
 from rarl.evaluation import Summary
 from rarl.types import Estimate
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -206,7 +210,7 @@ def test_an_interrupt_is_130(command, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_config", interrupt)
+    monkeypatch.setattr(training, "load_config", interrupt)
     assert command("sft", "x.toml") == (130, "", "")
 
 
@@ -219,3 +223,50 @@ def test_a_usage_error_is_plain_and_exit_code_2(command):
 
 def test_data_list(command):
     assert {"phantom", "vqa-rad"} <= set(command("data", "list")[1].split())
+
+
+ROW = {"question": "Is there an effusion?", "gold": "yes", "options": None}
+
+
+def write_rows(path, *rows):
+    path.write_text("".join(json.dumps({**ROW, **row}) + "\n" for row in rows))
+    return path
+
+
+def test_grade_writes_rows_and_says_how_many_are_right(command, tmp_path):
+    source = write_rows(tmp_path / "a.jsonl", {"prediction": "Yes."}, {"prediction": "no", "id": 7})
+    code, out, _ = command("grade", source, "-o", tmp_path / "b.jsonl")
+    assert code == 0
+    assert "50.0%" in out
+    graded = [json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines()]
+    assert [row["verdict"] for row in graded] == [True, False]
+    assert graded[1]["id"] == 7
+    code, _, err = command("grade", source, "-o", tmp_path / "b.jsonl")
+    assert code == 1
+    assert "exists" in err
+
+
+def test_score_tells_every_part_and_the_total(command, tmp_path):
+    right = "<think> Fluid blunts the left costophrenic angle. </think> <answer> yes </answer>"
+    source = write_rows(tmp_path / "a.jsonl", {"completion": right}, {"completion": "yes"})
+    code, out, _ = command("score", source, "-o", tmp_path / "b.jsonl", "--set", "reward.weights.accuracy=2")
+    assert code == 0
+    assert "2 completions" in out
+    first, second = (json.loads(line) for line in (tmp_path / "b.jsonl").read_text().splitlines())
+    assert first["parts"]["accuracy"] == 1.0
+    assert first["total"] > 2.0 > second["total"]
+
+
+def test_probe_fails_where_a_way_of_gaming_pays(command, tmp_path):
+    code, out, _ = command("probe", ROOT / "configs" / "quickstart.toml")
+    assert code == 0
+    assert "0 of " in out
+    (tmp_path / "my.py").write_text(
+        "def long(completions, **_):\n    return [len(c[0]['content']) / 200 for c in completions]\n"
+    )
+    extra = f'reward.extra=["{tmp_path}/my.py:long"]'
+    code, out, _ = command(
+        "probe", ROOT / "configs" / "quickstart.toml", "--set", extra, "--set", "reward.weights.long=5"
+    )
+    assert code == 1
+    assert "long" in out

@@ -157,7 +157,7 @@ def checked(tmp_path):
 
 def test_this_device_computes_what_the_plain_path_computes(tmp_path):
     rows = checked(tmp_path)
-    assert len(rows) == 7
+    assert len(rows) == 9
     assert all(row["passed"] for row in rows.values())
     assert rows["shared prefix"]["logprobs_max"] < 3e-5
     assert rows["recording"]["gradients_worst"] < 3e-5
@@ -168,7 +168,7 @@ def test_a_pass_at_another_temperature_is_found(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(Policy, "logprobs", lambda self, batch, t, **more: logprobs(self, batch, t * 1.001, **more))
     with pytest.raises(SystemExit, match=r"beyond the bound: float32: shared prefix, .*reference.*sampler against tra"):
         checked(tmp_path)
-    assert "3 of 7 hold" in capsys.readouterr().out  # recording and its fresh pass go wrong alike, the sampler doesn't
+    assert "3 of 9 hold" in capsys.readouterr().out  # recording and its fresh pass go wrong alike, the sampler doesn't
 
 
 def test_products_of_other_rows_are_found(tmp_path, monkeypatch):

@@ -171,7 +171,12 @@ def _floor(policy: Policy, groups: Sequence[Lengths]) -> dict[str, Any]:
     dtype = policy.head_VH.dtype
     slow = is_slow(policy.device.type, dtype)
     rates = device_rates(policy.device, torch.float32 if slow else dtype)
-    work = step_work(policy.base.model.language_model.config, groups, policy.head_VH.element_size())
+    work = step_work(
+        policy.base.model.language_model.config,
+        groups,
+        policy.head_VH.element_size(),
+        recorded=policy.device.type != "cuda",
+    )
     seconds = {phase: rates.seconds(of) for phase, of in work.items()}
     return {
         "flops_per_second": rates.flops,

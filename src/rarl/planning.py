@@ -103,8 +103,8 @@ def settled(config: RunConfig) -> RunConfig:
     if not found.fits:
         needed, room = found.needed / 1e9, found.memory / 1e9
         logger.warning("by `rarl plan` this run needs %.1f GB, and %s has %.1f", needed, found.device, room)
-    asked, fits = config.train.tokens_per_batch, max(1, found.limits[0].largest)
-    if fits >= asked:
+    asked, fits = config.train.tokens_per_batch, found.limits[0].largest
+    if not fits or fits >= asked:  # where not a single completion fits, no smaller number helps
         return config
     logger.warning("train.tokens_per_batch is %d in this run: %d would take more memory than there is", fits, asked)
     return config.override([f"train.tokens_per_batch={fits}"])

@@ -41,10 +41,10 @@ class Lengths:
     completions: Sequence[int]
 
 
-def step_work(text: Any, groups: Sequence[Lengths], element: int) -> Mapping[str, Work]:
+def step_work(text: Any, groups: Sequence[Lengths], element: int, *, recorded: bool = True) -> Mapping[str, Work]:
     """By phase, for a language model's config, prompts shared by their groups and weights of `element` bytes.
 
-    The forward of training needs only the output head: sampling has computed the rest under the same weights. The
+    Where sampling's products are `recorded`, the forward of training needs only the output head. The
     backward has no gradient of a weight but the adapter's, which is left out here as the adapter's own products are.
     """
     width, layers = text.hidden_size, text.num_hidden_layers
@@ -68,9 +68,8 @@ def step_work(text: Any, groups: Sequence[Lengths], element: int) -> Mapping[str
         "prefill": Work(prefill, weights),
         "decode": Work(decode + 2.0 * drawn * head, steps * weights + read),
         "reference": Work(prefill + decode + 2.0 * drawn * head, weights),
-        "forward": Work(
-            4.0 * drawn * head, 0.0
-        ),  # and the direction of its gradient, while the probabilities are there
+        # Twice the head: the direction of its gradient too, while the probabilities are there.
+        "forward": Work(4.0 * drawn * head + (0.0 if recorded else prefill + decode), 0.0 if recorded else weights),
         "backward": Work(prefill + decode, weights),
     }
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from rarl.cli import groups, models, training  # noqa: F401  their verbs hang themselves on the application
+from rarl.cli import answers, groups, models, training  # noqa: F401  their verbs hang themselves on the application
 from rarl.cli.shared import app
 from rarl.errors import RarlError
 

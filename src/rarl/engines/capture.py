@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 
@@ -26,7 +27,7 @@ class Launches:
         batch.make_room(self._steps)
         self._steps += 1
         if batch.shape != self._shape:
-            self._shape, self._launch = batch.shape, None
+            self._shape, self._launch = batch.shape, None  # the graph before is gone when the next is recorded
             batch.advance()
             return
         if self._launch is None:
@@ -37,17 +38,27 @@ class Launches:
         language.tokens_computed += batch.shape[0]
 
 
-def cuda_graph(step: Callable[[], None]) -> Callable[[], None]:
-    """Record what `step` launches, without running it; what is returned runs it, on the same memory each time."""
-    # Not torch.cuda.graph, which gives all cached memory back to the device beforehand: training wants it again.
-    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()
-    stream.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(stream):
-        graph.capture_begin()
-        try:
-            step()
-        finally:
-            graph.capture_end()
-    torch.cuda.current_stream().wait_stream(stream)
-    launch: Callable[[], None] = graph.replay
-    return launch
+class CudaGraphs:
+    """Records steps as CUDA graphs, one at a time: all use one pool of memory and one stream, which stay.
+
+    A pool of its own for each would not be given back to the device: no memory can be freed while a graph is recorded.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        with torch.cuda.device(device):
+            self._pool, self._stream = torch.cuda.MemPool(), torch.cuda.Stream()
+
+    def __call__(self, step: Callable[[], None]) -> Callable[[], None]:
+        """Record what `step` launches, without running it; what is returned runs it, on the same memory each time."""
+        # Not torch.cuda.graph, which gives all cached memory back to the device beforehand: training wants it again.
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.device(self._device):
+            self._stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self._stream):
+                graph.capture_begin(pool=cast(Any, self._pool.id), capture_error_mode="thread_local")
+                step()
+                graph.capture_end()
+            torch.cuda.current_stream().wait_stream(self._stream)
+        launch: Callable[[], None] = graph.replay
+        return launch

@@ -8,7 +8,7 @@ import torch
 
 from rarl.draws import Draws
 from rarl.engines.batch import DecodeBatch
-from rarl.engines.capture import Launches, Record, cuda_graph
+from rarl.engines.capture import CudaGraphs, Launches, Record
 from rarl.engines.sampling import uniforms
 from rarl.policy import Policy
 from rarl.policy.recording import Products
@@ -24,7 +24,7 @@ class NativeEngine:
         """None: all the prompts of a call are one batch."""
         self.policy = policy
         self.prompts_per_batch = prompts_per_batch
-        self.record: Record | None = cuda_graph if policy.device.type == "cuda" else None
+        self.record: Record | None = CudaGraphs(policy.device) if policy.device.type == "cuda" else None
 
     def generate(self, prompts: Sequence[Prompt], n: int, sampling: Sampling, draws: Draws) -> list[list[Rollout]]:
         """`n` completions for each prompt, in order; completion i draws from draws.at(prompt.example.id, i)."""

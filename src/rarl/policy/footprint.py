@@ -24,7 +24,7 @@ DRAWING_TOP_P = 29  # and sorted, with their places
 PROCESS_BYTES = {"cpu": 400_000_000, "cuda": 600_000_000}
 GAPS = {"cpu": 0.5, "cuda": 0.1}
 MOST = 2**20  # of anything that is looked for
-LASTING = ("weights", "adapter", "optimizer", "image features")
+LASTING = ("weights", "adapter", "optimizer", "image features", "decode graph")
 
 Parts = dict[str, int]  # what is held: bytes
 
@@ -108,7 +108,14 @@ def _phases(sizes: Sizes, load: Workload, rows: Rows, recording: int) -> dict[st
     phases["update"] = {"gradients": sizes.trained * FLOAT, "activations": sizes.trained * FLOAT * sizes.cuda}
     if load.evaluated:
         phases["evaluation"] = _sampling(sizes, load, load.evaluated, load.votes, 0)
-    return {phase: held(sizes, load) | parts for phase, parts in phases.items()}
+    lasting = held(sizes, load) | ({"decode graph": _decode_graph(sizes, load)} if sizes.cuda and load.samples else {})
+    return {phase: lasting | parts for phase, parts in phases.items()}
+
+
+def _decode_graph(sizes: Sizes, load: Workload) -> int:
+    """The pool of memory that steps of sampling are recorded in stays with its engine."""
+    slots = load.groups * load.group_size
+    return slots * sizes.vocabulary * (DRAWING_TOP_P if load.top_p else DRAWING) + _passing(sizes, slots)
 
 
 def _tower(sizes: Sizes, load: Workload) -> Parts:

@@ -46,15 +46,15 @@ def pick_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise ModelError(f"model.device {name!r} is no device; use auto, cpu, cuda or cuda:0") from None
-    if device.type == "meta":
-        raise ModelError("model.device is meta, which holds no numbers; use auto, cpu, cuda or cuda:0")
+    if device.type not in ("cpu", "cuda"):
+        raise ModelError(f"model.device {name!r} is not supported; use auto, cpu, cuda or cuda:0")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ModelError(
             "model.device is cuda, but torch sees no CUDA device; set model.device=cpu or install a CUDA build"
         )
     try:
         torch.empty(1, device=device)
-    except (RuntimeError, NotImplementedError) as error:
+    except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(f"model.device {name!r} cannot be used: {reason} Use auto, cpu, cuda or cuda:0") from None
     return device

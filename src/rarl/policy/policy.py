@@ -39,6 +39,8 @@ class Policy:
         features: Path | None = None,
     ) -> None:
         """`features` is where those of images are kept for later runs; by default in RAM alone."""
+        if base.device.type == "cuda":  # cuDNN's attention plans anew for every shape, and ours are new in every step
+            torch.backends.cuda.enable_cudnn_sdp(False)
         self.base, self.processor = base, processor
         self.vision = VisionFeatures(base, processor, features)
         widen_linears(base.model.visual)

@@ -2,13 +2,15 @@
 
 from rarl.reporting.page import write_report
 from rarl.reporting.results import Result, read_results
-from rarl.reporting.tables import dataset_tables, headline_table, step_table, summary_table
+from rarl.reporting.tables import dataset_tables, graded_table, headline_table, scored_table, step_table, summary_table
 
 __all__ = [
     "Result",
     "dataset_tables",
+    "graded_table",
     "headline_table",
     "read_results",
+    "scored_table",
     "step_table",
     "summary_table",
     "write_report",

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from rarl.evaluation import Summary
+    from rarl.grading import Graded
+    from rarl.rewards import ScoredFile
     from rarl.types import Example
 
 _COLOURS = {"better": "green", "worse": "red", "": ""}
@@ -95,6 +97,26 @@ def step_table(found: Mapping[str, Any]) -> Table:
     )
     peaks = [f"{side['peak_bytes'] / 1e9:.2f} GB" for side in (shared, plain) if side]
     table.add_row("peak memory", *peaks, *(("",) if plain else ()), f"{found['weight_bytes'] / 1e9:.2f} GB of weights")
+    return table
+
+
+def scored_table(found: ScoredFile) -> Table:
+    """What `rarl score` came to: means over the rows that could be scored."""
+    table = plain_table(f"{found.rows:,} completions, {found.unscored:,} without a total", "reward", "mean")
+    for name, mean in (*found.parts.items(), ("total", found.total)):
+        table.add_row(name, "-" if mean is None else f"{mean:.3f}", style="bold" if name == "total" else "")
+    return table
+
+
+def graded_table(found: Graded) -> Table:
+    """What `rarl grade` came to, by kind of question: right by the strict verdict, and both scores of all."""
+    table = plain_table(f"{found.rows:,} answers", "kind", "right", "n")
+    for kind, (rows, right) in sorted(found.kinds.items()):
+        table.add_row(kind, f"{right / rows:.1%}", f"{rows:,}")
+    if found.rows:
+        table.add_row("all", f"{found.correct / found.rows:.1%}", f"{found.rows:,}", style="bold")
+        table.add_row("mean score, strict", f"{found.score / found.rows:.1%}", f"{found.rows:,}")
+        table.add_row("mean score, relaxed", f"{found.relaxed / found.rows:.1%}", f"{found.rows:,}")
     return table
 
 
