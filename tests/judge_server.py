@@ -21,7 +21,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.serve(self, Asked(self.path, {name.lower(): value for name, value in self.headers.items()}, body, time.monotonic()))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.serve(self, Asked(self.path, headers, body, time.monotonic()))
 
     def send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)

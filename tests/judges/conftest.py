@@ -10,6 +10,7 @@ import pytest
 
 import judge_server
 from rarl.config import JudgeSection
+from rarl.data.images import BytesImage
 from rarl.judges import MadeJudge, limits, make_judge
 from rarl.types import JudgeQuery
 
@@ -52,3 +53,8 @@ def remote(server: judge_server.JudgeServer, monkeypatch: pytest.MonkeyPatch) ->
         return make_judge(JudgeSection(**section))
 
     return make
+
+
+@pytest.fixture
+def broken_image() -> BytesImage:
+    return BytesImage(b"no image", "broken.png")

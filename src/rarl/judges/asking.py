@@ -32,7 +32,7 @@ def ask(judge: Judge, queries: Sequence[JudgeQuery]) -> list[Verdict]:
     verdicts = list(found) if isinstance(found, Sequence) else []
     if len(verdicts) != len(queries) or not all(isinstance(verdict, Verdict) for verdict in verdicts):
         return _none(queries, f"a judge must return one Verdict a query; {len(queries)} asked, got {found!r:.100}")
-    return [_in_range(verdict) for verdict in verdicts]
+    return [_checked(verdict) for verdict in verdicts]
 
 
 class FunctionJudge:
@@ -57,8 +57,10 @@ def _none(queries: Sequence[JudgeQuery], why: str) -> list[Verdict]:
     return [Verdict(None, query.axis, why, "", "", Failure.RAISED) for query in queries]
 
 
-def _in_range(verdict: Verdict) -> Verdict:
-    if verdict.value is None or 0 <= verdict.value <= 1:
+def _checked(verdict: Verdict) -> Verdict:
+    if verdict.value is None:
+        return verdict if verdict.failure else replace(verdict, failure=Failure.UNNAMED)
+    if 0 <= verdict.value <= 1:
         return verdict
     raw = f"{verdict.value} is not in [0, 1]; {verdict.raw}"
     return replace(verdict, value=None, raw=raw, failure=Failure.UNREADABLE)

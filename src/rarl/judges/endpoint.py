@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from threading import Event, Lock
 from typing import Any
 from urllib.parse import urlsplit
@@ -138,7 +139,9 @@ class Endpoint:
             base_url=self._url,
             timeout=self._settings.timeout,
             max_retries=0,
-            http_client=openai.DefaultHttpxClient(follow_redirects=False, timeout=self._settings.timeout),
+            http_client=openai.DefaultHttpxClient(
+                follow_redirects=False, timeout=self._settings.timeout, verify=_certificates()
+            ),
         )
 
     def _reply(self, client: Any, sheet: Sheet, work: _Round) -> Reply:
@@ -230,6 +233,14 @@ class Endpoint:
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, f"[{KEY}]") if self._key else text
+
+
+@cache
+def _certificates() -> Any:
+    """The client's own default, read once: that takes longer than the rest of making a client."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 def _is_about_content(error: Any) -> bool:
