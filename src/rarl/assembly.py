@@ -19,12 +19,13 @@ from rarl.errors import DataError
 from rarl.evaluation import Summary
 from rarl.evaluation import evaluate as evaluate_split
 from rarl.exporting import require_joinable, save_adapter
+from rarl.judges import make_judge
 from rarl.planning import settled
 from rarl.policy import Policy
 from rarl.policy.features import OFF
 from rarl.policy.loading import threads_for
 from rarl.prompting import Pool, ask, load_pool, parse
-from rarl.registry import engines, judges
+from rarl.registry import engines
 from rarl.reporting import Result, read_results, write_report
 from rarl.rewards import Scorer
 from rarl.runlog import RunFolder, free_path, require_free, write_json
@@ -161,7 +162,7 @@ class _Session:
         require_trackers(config.tracking.trackers)
         pool, make_engine = load_pool(config.prompt.pool), engines.get(config.rollout.engine)
         reward = config.reward
-        scorer = Scorer(reward.weights, reward.gates, reward.extra, _judge(config.judge.kind))
+        scorer = Scorer(reward.weights, reward.gates, reward.extra, _judge(config))
         examples = _load(config, config.data.split, config.data.limit)
         if config.run.method == "sft":
             check_targets(examples, config.sft.target)
@@ -243,9 +244,14 @@ def _load(config: RunConfig, split: str, limit: int | None) -> Dataset:
     return dataset
 
 
-def _judge(kind: str) -> Judge | None:
+def _judge(config: RunConfig) -> Judge | None:
     """What rewards may ask; nothing for "rules", the default."""
-    return None if kind == "rules" else judges.get(kind)
+    settings = config.judge
+    if settings.kind == "rules":
+        return None
+    same_machine = config.model.model_copy(update={"base": settings.model, "adapter": "", "cache_dir": OFF})
+    local = NativeEngine(Policy.load(same_machine)) if settings.kind == "local" else None
+    return make_judge(settings, local=local, seed=config.run.seed)
 
 
 def _evaluate(engine: Engine, dataset: Dataset, pool: Pool, config: RunConfig, folder: Path) -> Summary:
