@@ -12,7 +12,7 @@ import pytest
 import judge_server as fake
 from rarl.config import JudgeSection
 from rarl.errors import JudgeError, MissingExtraError
-from rarl.judges import Failure, make_judge
+from rarl.judges import Failure, endpoint, limits, make_judge
 
 
 def outcome(verdicts):
@@ -164,12 +164,14 @@ def test_never_more_requests_at_once_than_allowed(remote, server, several, concu
     assert server.most_at_once == concurrency
 
 
-def test_a_rate_limit_holds_all_workers(remote, server, several):
+def test_a_rate_limit_holds_all_workers(remote, server, several, monkeypatch):
+    monkeypatch.setattr(limits, "FIRST_PAUSE", 0.4)
     server.script = [fake.says(fake.GOOD), fake.fails(429, Retry_After="0.4")]
     server.act = fake.slowly(0.05, fake.says(fake.GOOD))
-    start = time.monotonic()
-    assert {verdict.failure for verdict in remote(concurrency=2, retries=2)(several(8))} == {""}
-    refused = server.asked[1].at
+    judge, start = remote(concurrency=2, retries=2), time.monotonic()
+    assert {verdict.failure for verdict in judge(several(8))} == {""}
+    refused, again = (asked.at for asked in server.asked if asked.user == server.asked[1].user)
+    assert again - refused >= 0.58  # the pause, from 0.2 to 0.4, comes after the gate: not all rush through at once
     later = [asked.at - refused for asked in server.asked[3:]]  # the third was under way with the second
     assert min(later) >= 0.38
     assert time.monotonic() - start < 3
@@ -286,10 +288,13 @@ def test_a_server_of_ones_own_needs_no_key_and_openai_does(remote, server, query
 
 
 def test_only_the_configured_host_is_asked(server, query, monkeypatch):
-    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    section = JudgeSection(kind="openai", model="m", cache="off", retries=0)
+    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
-    section = JudgeSection(kind="openai", model="m", cache="off")
     assert make_judge(section).sent()["host"] == "api.openai.com"
+    monkeypatch.setattr(endpoint, "OPENAI", "http://127.0.0.1:9/v1")  # where nobody is
+    assert outcome(make_judge(section)([query])) == [(None, Failure.OUTAGE)]
+    assert server.asked == []
 
 
 def test_inside_a_running_loop(remote, several):
@@ -313,8 +318,11 @@ def test_an_interrupt_stops_the_asking(remote, server, several, monkeypatch):
     monkeypatch.setattr("rarl.judges.language.progress", interrupted)
     with pytest.raises(KeyboardInterrupt):
         remote(concurrency=2)(several(40))
+    server.script, server.act, seen[:] = [fake.says(fake.GOOD)] * 3, fake.fails(500), []
+    with pytest.raises(KeyboardInterrupt):
+        remote(concurrency=2, retries=9)(several(40))
     time.sleep(0.2)
-    assert len(server.asked) <= 8
+    assert len(server.asked) <= 8 + 8
 
 
 def test_a_missing_package_is_one_line(monkeypatch):

@@ -19,7 +19,7 @@ def picture(name="patient-1.png", **text):
     file, tags = io.BytesIO(), PngImagePlugin.PngInfo()
     for key, value in text.items():
         tags.add_text(key, value)
-    Image.new("RGB", (3000, 1500), "teal").save(file, "PNG", pnginfo=tags, dpi=(300, 300))
+    Image.new("RGB", (3000, 1500), "teal").save(file, "PNG", pnginfo=tags, icc_profile=b"of the scanner")
     return BytesImage(file.getvalue(), name)
 
 

@@ -150,6 +150,8 @@ class Endpoint:
         trouble = _Trouble(Failure.OUTAGE, f"not asked: {work.limit} queries in a row had failed")
         for attempt in range(self._settings.retries + 1):
             self._gate.wait(work.stop)
+            if attempt:
+                work.stop.wait(pause(attempt - 1, draws.at(attempt)))
             if work.stop.is_set():
                 break
             found = self._try(client, sheet)
@@ -157,13 +159,10 @@ class Endpoint:
                 work.note(failed=False)
                 return found
             trouble = found
-            if not trouble.again or attempt == self._settings.retries:
-                break
-            wait = pause(attempt, draws.at(attempt))
             if trouble.after is not None:
                 self._gate.hold(trouble.after)
-                wait += trouble.after
-            work.stop.wait(wait)
+            if not trouble.again:
+                break
         work.note(failed=trouble.failure in (Failure.OUTAGE, Failure.TIMEOUT, Failure.DENIED))
         return Reply(trouble.text, trouble.failure)
 
@@ -225,7 +224,9 @@ class Endpoint:
         if status not in _MAY_PASS:
             return _Trouble(Failure.REJECTED, text)
         after = retry_after(error.response.headers, datetime.now(UTC))
-        return _Trouble(Failure.OUTAGE, text, again=after is None or after <= LONGEST_WAIT, after=after)
+        if after is not None and after > LONGEST_WAIT:
+            return _Trouble(Failure.OUTAGE, f"{text}; it wants to be left alone for {after:g} s")
+        return _Trouble(Failure.OUTAGE, text, again=True, after=after)
 
     def _told(self, error: BaseException) -> str:
         """An error on one line, without the key, which some servers repeat."""
