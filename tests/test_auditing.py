@@ -8,10 +8,11 @@ import pytest
 
 import rarl
 from rarl import assembly
-from rarl.auditing import judge_of, probe_at_start
+from rarl.auditing import probe_at_start
 from rarl.config import RunConfig
 from rarl.data.phantom import load
 from rarl.errors import RarlError, RewardError
+from rarl.judging import judge_of
 from rarl.prompting import load_pool
 
 SHORT = ["model.base=tiny", "model.device=cpu", "data.limit=4", "rollout.group_size=2", "rollout.prompts_per_step=1"]

@@ -20,7 +20,8 @@ RECORDS = {
     *("StepMetrics", "Template", "Verdict"),
 }
 ERRORS = {
-    *("ConfigError", "DataError", "MissingExtraError", "ModelError", "RarlError", "RewardError", "RunFolderError"),
+    *("ConfigError", "DataError", "JudgeError", "MissingExtraError", "ModelError", "RarlError", "RewardError"),
+    "RunFolderError",
 }
 
 

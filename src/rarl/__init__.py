@@ -15,6 +15,7 @@ from rarl import registry as _registry
 from rarl.errors import (
     ConfigError,
     DataError,
+    JudgeError,
     MissingExtraError,
     ModelError,
     RarlError,
@@ -81,6 +82,7 @@ __all__ = [
     "Grade",
     "Group",
     "ImageSource",
+    "JudgeError",
     "JudgeQuery",
     "Message",
     "MissingExtraError",

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from rarl.auditing import judge_of, probe_at_start, warn_of_unused
+from rarl.auditing import probe_at_start, warn_of_unused
 from rarl.config import RunConfig
 from rarl.data import Dataset, load_dataset
 from rarl.data.checking import trouble
@@ -20,6 +20,7 @@ from rarl.errors import DataError
 from rarl.evaluation import Summary
 from rarl.evaluation import evaluate as evaluate_split
 from rarl.exporting import require_joinable, save_adapter
+from rarl.judging import judge_of
 from rarl.planning import settled
 from rarl.policy import Policy
 from rarl.policy.features import OFF

@@ -8,18 +8,12 @@ from collections.abc import Sequence
 from rarl.config import RunConfig
 from rarl.errors import RewardError
 from rarl.prompting import Pool
-from rarl.registry import judges
 from rarl.rewards import Probe, Scorer, probe
-from rarl.types import Example, Judge, Shape
+from rarl.types import Example, Shape
 
 logger = logging.getLogger("rarl")
 
 PROBED = 4  # examples that rewards are probed on at the start of a run
-
-
-def judge_of(config: RunConfig) -> Judge | None:
-    """What rewards may ask; nothing for "rules", the default."""
-    return None if config.judge.kind == "rules" else judges.get(config.judge.kind)
 
 
 def probe_at_start(examples: Sequence[Example], config: RunConfig, pool: Pool) -> Probe | None:

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -93,8 +94,22 @@ class RewardSection(Section):
 
 
 class JudgeSection(Section):
-    # Asked where a reward's rules have nothing to check against. "rules": nobody is; or "my.py:function", as above.
+    # Scores evaluations, and is asked by a reward where its rules have nothing to check against (docs/judges.md).
+    # "rules": the grading, no language model; rewards then ask nobody. "openai": any server that speaks this protocol,
+    # the key from OPENAI_API_KEY. "local": a checkpoint on this machine. Or "my.py:function", as above.
     kind: str = "rules"
+    base_url: str = ""  # of the server, with its /v1; empty: OpenAI's own
+    model: str = ""  # its name at the server; local: hub id, folder, or "tiny"
+    temperature: float = Field(0.0, ge=0)
+    max_tokens: int = Field(1024, ge=1)  # of one reply, thoughts included
+    concurrency: int = Field(8, ge=1)  # requests at once; local: prompts in a batch
+    timeout: float = Field(60.0, gt=0)  # seconds for one request
+    retries: int = Field(4, ge=0)  # after a request that failed for reasons that may pass
+    max_requests: int | None = Field(None, ge=1)  # retries included; what is beyond stays unscored
+    max_tokens_total: int | None = Field(None, ge=1)  # of prompts and replies together
+    max_unscored: float = Field(0.1, ge=0, le=1)  # share beyond which the command fails, with what was scored kept
+    cache: str = ""  # a file for verdicts, so that nothing is asked twice; empty: in ~/.cache/rarl, "off": nowhere
+    send_images: bool = False  # false: only text leaves the machine
 
 
 class Train(Section):
@@ -187,10 +202,17 @@ class RunConfig(Section):
         return tomli_w.dumps(self.model_dump(exclude_none=True))
 
     def digest(self) -> str:
-        """A short hash of what decides the result: all of it but where it is written."""
+        """A short hash of what decides the result: not where it is written, nor how patiently a judge is asked."""
+        patience = {"concurrency", "timeout", "retries", "max_requests", "max_tokens_total", "max_unscored", "cache"}
         values = self.model_dump(
             mode="json",
-            exclude={"run": {"name", "out"}, "model": {"cache_dir"}, "reward": {"probe"}, "tracking": True},
+            exclude={
+                "run": {"name", "out"},
+                "model": {"cache_dir"},
+                "reward": {"probe"},
+                "judge": patience,
+                "tracking": True,
+            },
         )
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -209,7 +231,27 @@ class RunConfig(Section):
         taken = {"split", "root", "limit", "on_error", "seed", "name"} & set(self.data.options)
         if taken:
             raise ValueError(f"data.options cannot hold {min(taken)!r}, which has a key of its own (docs/data.md)")
+        if wrong := _wrong_with(self.judge):
+            raise ValueError(wrong)
         return self
+
+
+def _wrong_with(judge: JudgeSection) -> str:
+    """What the judge's settings lack, if anything. A URL is never repeated: it may hold a password."""
+    if judge.kind in ("openai", "local") and not judge.model:
+        return f"judge.kind = {judge.kind} needs judge.model, the model to ask"
+    if judge.send_images and judge.kind != "openai":
+        return "judge.send_images = true needs judge.kind = openai: no other judge takes images from here"
+    if judge.base_url:
+        try:
+            url = urlsplit(judge.base_url)
+        except ValueError:
+            return "judge.base_url is no URL"
+        if url.scheme not in ("http", "https") or not url.hostname:
+            return "judge.base_url must be a URL such as http://localhost:8000/v1"
+        if "@" in url.netloc:
+            return "judge.base_url must not hold a user or password; the key is read from OPENAI_API_KEY"
+    return ""
 
 
 def _parse_value(text: str) -> Any:

@@ -23,6 +23,10 @@ class RewardError(RarlError):
     """A reward that is unknown, or that failed on a row; the message names both."""
 
 
+class JudgeError(RarlError):
+    """A judge that can't be asked at all, or that left too much unscored; the message says which, and how much."""
+
+
 class RunFolderError(RarlError):
     """A run folder that exists, is missing, or is not one."""
 

@@ -138,4 +138,8 @@ rewards: Registry[Callable[..., list[float | None]]] = Registry(
     {name: f"rarl.rewards.{name}:{name}" for name in ("format", "accuracy", "grounding", "consistency", "substance")},
 )
 engines: Registry[Callable[..., Engine]] = Registry("engine", {"native": "rarl.engines:NativeEngine"})
-judges: Registry[Judge] = Registry("judge", {}, reserved=("rules",))
+judges: Registry[Judge] = Registry(
+    "judge",
+    {"rules": "rarl.judges.rules:rules"},
+    reserved=("openai", "local"),  # made from the configuration, by rarl.judges.make_judge
+)

@@ -197,10 +197,12 @@ class Grade:
 
 @dataclass(frozen=True, slots=True)
 class JudgeQuery:
-    """What a judge is asked about one completion: text alone, no image.
+    """What a judge is asked about one completion.
 
-    `axis` is what is judged; "explanation": is the reasoning sound, and does it state what the image shows? Everything
-    here but the completion's own `reasoning` and `answer` is as in Example; what the data lacks is None or empty.
+    `axis` is what is judged: "correctness", is the answer the gold one? or "explanation", is the reasoning sound, and
+    does it state what the image shows? Everything here but the completion's own `reasoning` and `answer` is as in
+    Example; what the data lacks is None or empty. A judge of explanations is not shown the gold answer: it judges
+    reasoning, not agreement. `images` are for judges that may see them (judge.send_images).
     """
 
     axis: str
@@ -213,6 +215,7 @@ class JudgeQuery:
     modality: str | None = None
     rationale: str | None = None
     facts: tuple[Fact, ...] = ()
+    images: tuple[ImageSource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +224,10 @@ class Verdict:
 
     value: float | None
     axis: str
-    raw: str  # the judge's own words
+    raw: str  # the judge's own words; without a value, what happened
     judge: str  # which judge, say the model's name
     rubric: str  # by which rubric: a name, version or hash
+    failure: str = ""  # without a value, why: a rarl.judges.Failure
 
 
 @dataclass(frozen=True, slots=True)

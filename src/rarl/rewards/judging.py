@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
-from rarl.errors import RewardError
-from rarl.rewards.calling import FAILURES
+from rarl.errors import JudgeError
+from rarl.judges import Failure, ask
 from rarl.types import Judge, JudgeQuery, Verdict
 
 logger = logging.getLogger(__name__)
@@ -16,8 +15,7 @@ logger = logging.getLogger(__name__)
 class AskedJudge:
     """Asks a judge on behalf of rewards. Failures are None: given to `count`, and warned of once.
 
-    A judge fails on a query with a value of None or outside [0, 1], and on all of a call by raising or by returning
-    anything but one Verdict a query.
+    A judge fails as `rarl.judges.ask` says, and on all of a call also where it can't be asked at all.
     """
 
     def __init__(self, judge: Judge, count: Callable[[int], None]) -> None:
@@ -27,10 +25,9 @@ class AskedJudge:
 
     def __call__(self, queries: Sequence[JudgeQuery]) -> list[Verdict]:
         try:
-            verdicts = [_in_range(verdict) for verdict in _one_each(self._judge(queries), len(queries))]
-        except FAILURES as error:  # a judge may raise anything, and a run must outlive it
-            reason = f"{type(error).__name__}: {error}"
-            verdicts = [Verdict(None, query.axis, reason, "", "") for query in queries]
+            verdicts = ask(self._judge, queries)
+        except JudgeError as error:  # a run must outlive it
+            verdicts = [Verdict(None, query.axis, str(error), "", "", Failure.DENIED) for query in queries]
         failed = [i for i, verdict in enumerate(verdicts) if verdict.value is None]
         if failed:
             self._count(len(failed))
@@ -45,16 +42,3 @@ class AskedJudge:
                 "example %r: %s",
                 *(failed, asked, query.id, " ".join(verdict.raw.split())[:200] or "no value"),
             )
-
-
-def _one_each(verdicts: object, count: int) -> list[Verdict]:
-    found = list(verdicts) if isinstance(verdicts, Sequence) else []
-    if len(found) != count or not all(isinstance(verdict, Verdict) for verdict in found):
-        raise RewardError(f"a judge must return one Verdict a query; {count} asked, got {verdicts!r:.100}")
-    return found
-
-
-def _in_range(verdict: Verdict) -> Verdict:
-    if verdict.value is None or 0 <= verdict.value <= 1:
-        return verdict
-    return replace(verdict, value=None, raw=f"{verdict.value} is not in [0, 1]; {verdict.raw}")
