@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from evaluation.scripted import Named, Scripted
+from rarl.config import Control
 from rarl.data import Dataset
 from rarl.draws import Draws
 from rarl.errors import RunFolderError
@@ -25,6 +26,10 @@ def question(number: int, answer: str = "yes", **more: Any) -> Example:
 DATA = Dataset("ward", "test", tuple(question(number, "no" if number % 4 == 0 else "yes") for number in range(12)))
 
 
+POOL = load_pool("default")
+SWAPPED = (Control.SWAPPED,)
+
+
 def thinking(answer: str, reasoning: str = "There is a dark spot in the upper zone, so the finding is there.") -> str:
     return f"<think> {reasoning} </think> <answer> {answer} </answer>"
 
@@ -35,12 +40,11 @@ def always_yes(prompt: Prompt, sample: int) -> str:
 
 def run(engine: Scripted, folder: Path, data: Dataset = DATA, **changes: Any) -> Summary:
     arguments: dict[str, Any] = {
-        "pool": load_pool("default"),
-        "reasoning": True,
+        "template": POOL.reasoning,
         "sampling": Sampling(temperature=0.0, max_new_tokens=32),
         "draws": Draws(0).at("eval"),
         "prompts_per_batch": 5,
-        "baselines": False,
+        "baselines": (),
     }
     return evaluate(engine, data, folder=folder, **arguments | changes)
 
@@ -72,7 +76,7 @@ def test_every_question_gets_a_record_and_the_summary_its_numbers(tmp_path: Path
 
 
 def test_records_and_summary_have_the_names_that_the_outside_relies_on(tmp_path: Path) -> None:
-    run(Scripted(always_yes), tmp_path, baselines=True)
+    run(Scripted(always_yes), tmp_path, baselines=SWAPPED)
     rows = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
     assert {"id", "cluster", "question", "gold", "completion", "answer", "grade"} <= rows[0].keys()
     assert rows[0]["completion"] == thinking("yes")
@@ -93,7 +97,7 @@ def test_the_pools_two_instructions_of_inference(tmp_path: Path) -> None:
         return "<answer> yes </answer>"
 
     assert "reasoning" in run(Scripted(say), tmp_path / "think").metrics
-    direct = run(Scripted(say), tmp_path / "direct", reasoning=False)
+    direct = run(Scripted(say), tmp_path / "direct", template=POOL.direct)
     assert set(shapes[:12]) == {Shape.THINK}
     assert set(shapes[12:]) == {Shape.DIRECT}
     assert "reasoning" not in direct.metrics  # does not apply, which is not 0
@@ -170,15 +174,15 @@ def test_killed_within_a_row_the_row_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_a_finished_evaluation_is_summed_up_again_without_asking(tmp_path: Path) -> None:
-    first = run(Scripted(always_yes), tmp_path, baselines=True)
+    first = run(Scripted(always_yes), tmp_path, baselines=SWAPPED)
     engine = Scripted(always_yes, stop_after=0)
-    assert run(engine, tmp_path, baselines=True) == first
+    assert run(engine, tmp_path, baselines=SWAPPED) == first
 
 
 @pytest.mark.parametrize(
     ("changes", "key"),
     [
-        ({"reasoning": False}, "template"),
+        ({"template": POOL.direct}, "template"),
         ({"samples": 2}, "samples"),
         ({"sampling": Sampling(temperature=0.5, max_new_tokens=32)}, "temperature"),
         ({"draws": Draws(1).at("eval")}, "seed"),
@@ -222,27 +226,27 @@ def test_shuffled_images_show_whether_the_image_was_used(tmp_path: Path) -> None
     examples = tuple(question(number, "yes" if number < 20 else "no") for number in range(40))
     data = Dataset("ward", "test", examples)
     engine = Scripted(looking({f"image-{number}" for number in range(10)}))
-    summary = run(engine, tmp_path / "sees", data, baselines=True)
+    summary = run(engine, tmp_path / "sees", data, baselines=SWAPPED)
     assert summary.metrics["accuracy"].mean == 1.0
     assert summary.baselines["majority_answer"].mean == 0.5
     assert summary.baselines["shuffled_image"].mean < 0.8
-    blind = run(Scripted(always_yes), tmp_path / "blind", data, baselines=True)
+    blind = run(Scripted(always_yes), tmp_path / "blind", data, baselines=SWAPPED)
     assert blind.baselines["shuffled_image"] == blind.metrics["accuracy"]
-    shuffled = read_records(tmp_path / "sees/shuffled")
+    shuffled = read_records(tmp_path / "sees/swapped")
     assert [record.id for record in shuffled] == [item.id for item in examples]
 
 
 def test_killed_in_the_shuffled_pass_it_goes_on_there(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run(Scripted(always_yes, stop_after=4), tmp_path, baselines=True)
+        run(Scripted(always_yes, stop_after=4), tmp_path, baselines=SWAPPED)
     engine = Scripted(always_yes)
-    summary = run(engine, tmp_path, baselines=True)
+    summary = run(engine, tmp_path, baselines=SWAPPED)
     assert len(engine.asked) == 7
     assert summary.baselines["shuffled_image"].n == 12
 
 
 def test_where_images_cannot_be_swapped_there_is_no_such_baseline(tmp_path: Path) -> None:
     data = Dataset("ward", "test", DATA.examples[:2])  # one image
-    summary = run(Scripted(always_yes), tmp_path, data, baselines=True)
+    summary = run(Scripted(always_yes), tmp_path, data, baselines=SWAPPED)
     assert summary.baselines.keys() == {"majority_answer"}
     assert summary.metrics["accuracy"].low is None

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from evaluation.scripted import Named
 from rarl.draws import Draws
-from rarl.evaluation.baselines import majority_grades, swap_images
+from rarl.evaluation.controls import majority_grades, swap_images
 from rarl.types import Example, QuestionKind
 
 
