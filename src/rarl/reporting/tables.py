@@ -27,6 +27,7 @@ def headline_table(result: Result) -> Table:
     table = plain_table(
         f"{result.data}, {result.split}: per cent [95 % interval]", "", "before", "after", "difference", "n"
     )
+    table.padding = 0  # three intervals side by side have no room to give
     for row in headline(result):
         found = row.difference or row.after
         cells = (percent(row.before), percent(row.after), points(row.difference) if row.difference else "")
@@ -80,7 +81,7 @@ def _marked(label: str, found: Estimate | None, table: Table) -> str:
     if found is None or found.clusters >= FEW or found.low is None:
         return label
     table.caption, table.caption_justify = UNRELIABLE, "left"
-    return f"{label} *"
+    return f"{label}*"
 
 
 def dataset_tables(examples: Sequence[Example], number: int) -> list[Table]:
