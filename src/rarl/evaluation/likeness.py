@@ -36,8 +36,8 @@ def token_scores(gold: str, answer: str) -> tuple[float, float]:
 def rouge_l() -> Measure:
     """ROUGE-L's F of the package rouge-score, without stemming. MissingExtraError if it is not installed."""
     with needed_for("eval.rouge"):
-        from rouge_score.rouge_scorer import RougeScorer
-    scorer = RougeScorer(["rougeL"], use_stemmer=False)
+        from rouge_score import rouge_scorer
+    scorer = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
 
     def measure(golds: Sequence[str], answers: Sequence[str]) -> list[float]:
         pairs = zip(golds, answers, strict=True)

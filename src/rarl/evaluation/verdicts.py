@@ -63,7 +63,8 @@ def _resume(records: Sequence[EvalRecord], folder: Path, about: Mapping[str, Any
     if (folder / VERDICTS).is_file():
         store.drop_cut_row(folder / VERDICTS)
         for row in read_rows(folder / VERDICTS):
-            known[row.pop("id"), row["axis"]] = Verdict(**row)
+            item = row.pop("id")
+            known[item, row["axis"]] = Verdict(**row)
     return known
 
 
