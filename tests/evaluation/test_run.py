@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,11 @@ from evaluation.scripted import Named, Scripted
 from rarl.config import Control
 from rarl.data import Dataset
 from rarl.draws import Draws
-from rarl.errors import RunFolderError
+from rarl.errors import DataError, RunFolderError
 from rarl.evaluation import evaluate, read_records
 from rarl.evaluation.summary import Summary
 from rarl.prompting import load_pool
-from rarl.types import Example, Finish, Prompt, QuestionKind, Sampling, Shape
+from rarl.types import Example, Finish, JudgeQuery, Prompt, QuestionKind, Sampling, Shape, Verdict
 
 
 def question(number: int, answer: str = "yes", **more: Any) -> Example:
@@ -250,3 +250,118 @@ def test_where_images_cannot_be_swapped_there_is_no_such_baseline(tmp_path: Path
     summary = run(Scripted(always_yes), tmp_path, data, baselines=SWAPPED)
     assert summary.baselines.keys() == {"majority_answer"}
     assert summary.metrics["accuracy"].low is None
+
+
+# --- controls
+
+
+def seen(prompt: Prompt, sample: int) -> str:
+    images = [image.name for image in prompt.example.images]
+    return thinking("yes", f"It was seen on {', '.join(images) or 'nothing'}.")
+
+
+@pytest.mark.parametrize(
+    ("control", "shown"),
+    [
+        (Control.NONE, "image-0"),
+        (Control.BLANK, "blank for image-0"),
+        (Control.QUESTION_ONLY, "nothing"),
+    ],
+)
+def test_an_evaluation_under_a_control_asks_nothing_beside_it(control: Control, shown: str, tmp_path: Path) -> None:
+    engine = Scripted(seen)
+    summary = run(engine, tmp_path, control=control, baselines=SWAPPED if control is not Control.NONE else ())
+    assert read_records(tmp_path)[0].reasoning == f"It was seen on {shown}."
+    assert len(engine.asked) == 12
+    assert summary.settings["control"] == control.value
+    assert summary.baselines.keys() == {"majority_answer"}
+    assert summary.image_worth == {}
+
+
+def test_a_control_that_cannot_be_had_is_an_error(tmp_path: Path) -> None:
+    data = Dataset("ward", "test", DATA.examples[:2])  # one image
+    with pytest.raises(DataError, match="no images to swap"):
+        run(Scripted(seen), tmp_path / "eval", data, control=Control.SWAPPED)
+    assert not (tmp_path / "eval").exists()
+
+
+def test_a_folder_is_continued_under_the_same_control_only(tmp_path: Path) -> None:
+    run(Scripted(always_yes), tmp_path)
+    with pytest.raises(RunFolderError, match="control = 'none', not 'blank'"):
+        run(Scripted(always_yes), tmp_path, control=Control.BLANK)
+
+
+def test_what_the_image_is_worth_under_each_control(tmp_path: Path) -> None:
+    def say(prompt: Prompt, sample: int) -> str:
+        images = prompt.example.images
+        return thinking("no" if images and images[0].name in ("image-0", "image-2", "image-4") else "yes")
+
+    examples = tuple(question(number, "no" if number // 2 % 2 == 0 else "yes") for number in range(12))
+    controls = (Control.SWAPPED, Control.BLANK, Control.QUESTION_ONLY)
+    summary = run(Scripted(say), tmp_path, Dataset("ward", "test", examples), baselines=controls)
+    assert summary.metrics["accuracy"].mean == 1.0
+    # without its image every question is answered yes, which is right for half of them
+    for control, name in (("blank", "blank_image"), ("question_only", "question_only")):
+        assert summary.baselines[name].mean == 0.5
+        worth = summary.image_worth[control]
+        assert (worth.mean, worth.n, worth.clusters) == (0.5, 12, 6)
+        assert (tmp_path / control / "records.jsonl").is_file()
+    swapped = summary.image_worth["swapped"]
+    assert swapped.mean == pytest.approx(1 - summary.baselines["shuffled_image"].mean)
+    found = json.loads((tmp_path / "summary.json").read_text())
+    assert found["image_worth"]["blank"].keys() == {"mean", "low", "high", "n", "clusters", "unscored"}
+    assert found["few_clusters"] is True
+
+
+# --- votes, verdicts, measures
+
+
+def test_the_vote_is_kept_and_calibrated(tmp_path: Path) -> None:
+    said = ["yes", "no", "Yes.", "nothing in tags"]
+    run(Scripted(lambda prompt, i: said[i] if i == 3 else thinking(said[i])), tmp_path, samples=4)
+    assert [record.votes for record in read_records(tmp_path)] == [2] * 12
+    [each] = json.loads((tmp_path / "summary.json").read_text())["calibration"]["bins"]
+    assert (each["low"], each["high"], each["share"], each["right"]["mean"]) == (0.4, 0.5, 0.5, 0.75)
+    assert json.loads((tmp_path / "summary.json").read_text())["calibration"]["error"] == pytest.approx(0.25)
+
+
+def test_one_completion_has_nothing_to_calibrate(tmp_path: Path) -> None:
+    assert run(Scripted(always_yes), tmp_path).calibration is None
+
+
+def judge(queries: Sequence[JudgeQuery]) -> list[Verdict]:
+    values = {"correctness": 1.0, "explanation": None}
+    return [Verdict(values[query.axis], query.axis, "hm", "m", "rubric-1") for query in queries]
+
+
+def test_verdicts_are_metrics_and_unscored_ones_are_counted(tmp_path: Path) -> None:
+    summary = run(Scripted(always_yes), tmp_path, judge=judge, judge_about={"model": "m"}, baselines=SWAPPED)
+    correctness, explanation = summary.metrics["judge_correctness"], summary.metrics["judge_explanation"]
+    assert (correctness.mean, correctness.n, correctness.unscored) == (1.0, 12, 0)
+    assert (explanation.mean, explanation.n, explanation.unscored) == (None, 0, 12)
+    assert summary.protocols["judge_correctness"] == correctness
+    assert summary.settings["judge"] == {"model": "m"}
+    assert not (tmp_path / "swapped/judge.json").exists()  # of a control only the answers count
+
+
+def test_answers_are_judged_later_without_asking_for_them_again(tmp_path: Path) -> None:
+    run(Scripted(always_yes), tmp_path)
+    engine = Scripted(always_yes, stop_after=0)
+    assert run(engine, tmp_path, judge=judge).metrics["judge_correctness"].n == 12
+    assert run(engine, tmp_path).metrics["judge_correctness"].n == 12  # and stay judged
+
+
+def test_measures_are_kept_with_the_records(tmp_path: Path) -> None:
+    def measure(golds: Sequence[str], answers: Sequence[str]) -> list[float]:
+        return [len(answer) / 10 for answer in answers]
+
+    silent = Scripted(lambda prompt, i: "no tags" if prompt.example.id == "q3" else thinking("yes"))
+    summary = run(silent, tmp_path, measures={"rouge_l": measure})
+    assert summary.protocols["rouge_l"].mean == pytest.approx(11 * 0.3 / 12)
+    assert [record.likeness["rouge_l"] for record in read_records(tmp_path)][2:4] == [0.3, 0.0]
+    assert run(Scripted(always_yes, stop_after=0), tmp_path).protocols["rouge_l"].n == 12
+
+
+def test_a_summary_is_read_back_as_it_was(tmp_path: Path) -> None:
+    summary = run(Scripted(always_yes), tmp_path, samples=2, judge=judge, baselines=SWAPPED)
+    assert Summary.from_json(json.loads((tmp_path / "summary.json").read_text())) == summary

@@ -24,7 +24,9 @@ _LATEX = str.maketrans(
         "\\": r"\textbackslash{}",
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
+        "|": r"\textbar{}",
         "<": r"$<$",
+        ">": r"$>$",
     }
 )
 
