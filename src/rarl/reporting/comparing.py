@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 from rarl.errors import ConfigError
 from rarl.evaluation.comparison import Comparison, Line
 from rarl.registry import nearest
-from rarl.reporting.results import percent, points, verdict
+from rarl.reporting.results import percent, points
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 HEAD = ("run", "% [95 % interval]", "difference", "p", "p (Holm)", "could show", "n", "clusters", "unscored")
-_COLOURS = {"better": "green", "worse": "red", "": ""}
 _ESTIMATE = ("mean", "low", "high", "n", "clusters", "unscored")
 _LATEX = str.maketrans(
     {
@@ -42,8 +41,7 @@ def comparison_tables(found: Comparison) -> list[Table]:
         table = plain_table(f"{data}: {_words(metric)}", *(name for name in HEAD if name != "p"))
         for line in lines:
             name, own, difference, _, *rest = cells(line)
-            style = _COLOURS[verdict(line.paired.difference)] if line.paired else ""
-            table.add_row(escape(name), own, difference, *rest, style=style)
+            table.add_row(escape(name), own, difference, *rest, style=_style(line))
         tables.append(table)
     return tables
 
@@ -126,6 +124,13 @@ def _grouped(found: Comparison) -> dict[tuple[str, str], list[Line]]:
     for line in found.lines:
         groups.setdefault((line.data, line.metric), []).append(line)
     return groups
+
+
+def _style(line: Line) -> str:
+    """Coloured where chance is no explanation even among all the comparisons."""
+    if line.paired is None or line.holm is None or line.holm > 0.05:
+        return ""
+    return "green" if (line.paired.difference.mean or 0.0) > 0 else "red"
 
 
 def _words(metric: str) -> str:
