@@ -155,7 +155,9 @@ def evaluate_split(
         baselines=[Control.SWAPPED] * chosen if isinstance(chosen, bool) else [Control(each) for each in chosen],
         measures=measures_of(settings),
         judge=judge,
-        judge_about=config.judge.model_dump(mode="json", include={"kind", "base_url", "model"}),
+        judge_about=config.judge.model_dump(
+            mode="json", include={"kind", "base_url", "model", "temperature", "send_images"}
+        ),
         about={
             "base": model.base,
             "adapter": model.adapter,

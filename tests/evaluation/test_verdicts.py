@@ -74,6 +74,14 @@ def test_a_shape_without_reasoning_has_no_explanation_to_judge(tmp_path: Path) -
     assert found.verdicts.keys() == {"correctness"}
 
 
+def test_a_judge_of_one_axis_is_asked_about_that_alone(tmp_path: Path) -> None:
+    judge = Judge()
+    store.append(tmp_path, RECORDS)
+    found = judged(RECORDS, [example(each.id) for each in RECORDS], tmp_path, judge, ABOUT, axes=("correctness",))
+    assert [query.axis for query in judge.asked] == ["correctness"] * 3
+    assert {tuple(each.verdicts) for each in found} == {("correctness",)}
+
+
 def test_what_is_not_there_is_0_and_nobody_is_asked(tmp_path: Path) -> None:
     judge = Judge()
     nothing, no_reasoning = run(tmp_path, judge, [replace(RECORDS[0], answer=None, reasoning=None), RECORDS[2]])

@@ -17,6 +17,7 @@ from rarl.evaluation import records as store
 from rarl.evaluation.answering import Way, answer
 from rarl.evaluation.controls import majority_grades, under
 from rarl.evaluation.likeness import Measure
+from rarl.evaluation.protocols import AXES
 from rarl.evaluation.summary import Summary, summarise
 from rarl.evaluation.verdicts import judged
 from rarl.runlog import write_json
@@ -38,6 +39,7 @@ def evaluate(
     measures: Mapping[str, Measure] | None = None,
     judge: Judge | None = None,
     judge_about: Mapping[str, Any] | None = None,
+    judge_axes: Sequence[str] = AXES,
     about: Mapping[str, Any] | None = None,
 ) -> Summary:
     """Answers every question of the data set and grades it; leaves records.jsonl and summary.json in `folder`.
@@ -45,8 +47,8 @@ def evaluate(
     With several `samples` the answer is their majority vote. Under a `control` all are asked without their own images;
     without one, each of `baselines` is a further pass under a control, in a folder of its name. `measures` of likeness
     to the gold answer, by name, are kept in the records, as the verdicts of a `judge` are. `about` is what else decides
-    the answers, say base and adapter, and `judge_about` what decides the verdicts. Killed and called again with the
-    same arguments it goes on where it stopped.
+    the answers, say base and adapter, and `judge_about` what decides the verdicts, on `judge_axes`. Killed and
+    called again with the same arguments it goes on where it stopped.
 
     Errors: RunFolderError where the folder holds an evaluation under other settings, or something else; DataError where
     the control can't be had.
@@ -60,7 +62,7 @@ def evaluate(
     records = answer(asked, way, folder, whole, f"{dataset.name} {dataset.split}")
     beside = _beside(dataset, way, folder, settings, baselines) if control is Control.NONE else {}
     if judge:
-        records = judged(records, dataset, folder, judge, judge_about)
+        records = judged(records, dataset, folder, judge, judge_about, judge_axes)
         whole["judge"] = dict(judge_about or {})
     records = _measured(records, folder, measures or {})
     summary = summarise(records, whole, majority_grades(dataset.examples), beside, seed=draws.seed)

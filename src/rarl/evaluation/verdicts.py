@@ -28,15 +28,16 @@ def judged(
     folder: Path,
     judge: Judge,
     about: Mapping[str, Any] | None = None,
+    axes: Sequence[str] = AXES,
 ) -> list[EvalRecord]:
-    """The records with the judge's verdicts on both axes, as their folder then has them.
+    """The records with the judge's verdicts on these axes, as their folder then has them.
 
     `about` is what decides verdicts, say model and rubrics; where it is not the same, RunFolderError. What could not be
     scored, now or in an earlier call, is asked again by the next call, and only that.
     """
     known = _resume(records, folder, json.loads(json.dumps(about or {})))
     by_id = {example.id: example for example in examples}
-    queries = [query for record in records for query in _queries(record, by_id[record.id])]
+    queries = [query for record in records for query in _queries(record, by_id[record.id], axes)]
     waiting = [query for query in queries if (verdict := known.get(_place(query))) is None or verdict.value is None]
     asked = AskedJudge(judge, count=lambda failed: None)
     batches = (waiting[i : i + QUERIES] for i in range(0, len(waiting), QUERIES))
@@ -68,7 +69,7 @@ def _resume(records: Sequence[EvalRecord], folder: Path, about: Mapping[str, Any
     return known
 
 
-def _queries(record: EvalRecord, example: Example) -> Iterable[JudgeQuery]:
+def _queries(record: EvalRecord, example: Example, axes: Sequence[str]) -> Iterable[JudgeQuery]:
     """Correctness knows the gold answer and not the reasoning, explanation the reasoning and not the gold answer."""
     query = JudgeQuery(
         axis="correctness",
@@ -80,8 +81,9 @@ def _queries(record: EvalRecord, example: Example) -> Iterable[JudgeQuery]:
         options=record.options,
         modality=record.modality,
     )
-    yield query
-    if record.shape.reasons:
+    if "correctness" in axes:
+        yield query
+    if "explanation" in axes and record.shape.reasons:
         said = replace(query, axis="explanation", reasoning=record.reasoning or "", gold=None)
         yield replace(said, rationale=example.rationale, facts=example.facts)
 
