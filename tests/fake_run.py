@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from PIL import Image
 
-from rarl.config import RunConfig
+from rarl.config import Control, RunConfig
 from rarl.evaluation import records as store
 from rarl.evaluation.summary import summarise
 from rarl.runlog import RunFolder, write_json
@@ -77,7 +77,9 @@ def evaluation(folder, stage, records):
     store.append(place, records)
     majority = {each.id: replace(each.grade, correct=number < 8) for number, each in enumerate(records)}
     shuffled = [replace(each, grade=replace(each.grade, correct=number < 9)) for number, each in enumerate(records)]
-    write_json(place / "summary.json", summarise(records, settings, majority, shuffled, seed=0).to_json())
+    write_json(
+        place / "summary.json", summarise(records, settings, majority, {Control.SWAPPED: shuffled}, seed=0).to_json()
+    )
 
 
 def examples(count):

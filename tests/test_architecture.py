@@ -13,7 +13,18 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "rarl"
 FILES = sorted(SOURCE.rglob("*.py"))
-OPTIONAL = ("trl", "scipy", "openai", "torchvision", "tensorboard", "wandb", "trackio", "pytest", "hypothesis")
+OPTIONAL = (
+    "trl",
+    "scipy",
+    "openai",
+    "torchvision",
+    "tensorboard",
+    "wandb",
+    "trackio",
+    "rouge_score",
+    "pytest",
+    "hypothesis",
+)
 
 
 def module_name(path):

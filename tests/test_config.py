@@ -41,6 +41,12 @@ def test_lists_and_texts_in_an_override():
     assert config.data.options == {"pixels": 112}
 
 
+@pytest.mark.parametrize("value", ["true", "false", '["blank", "question_only"]', "[]"])
+def test_baselines_are_yes_no_or_which_and_survive_a_file(value, tmp_path):
+    config = RunConfig().override([f"eval.baselines={value}", "eval.control=blank"])
+    assert RunConfig.load(written(tmp_path, config.to_toml())).eval == config.eval
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -53,6 +59,7 @@ def test_lists_and_texts_in_an_override():
         ("train.lr=0", "train.lr: .*greater than 0"),
         ("train.lr=inf", "train.lr: .*finite"),
         ("reward.weights.accuracy=nan", "reward.weights.accuracy: .*finite"),
+        ("eval.control=black", "eval.control: .*'none', 'blank', 'swapped' or 'question_only'"),
         ("data.on_error=ignore", "data.on_error: .*'raise' or 'skip'"),
         ("train.steps", "must look like section.key=value"),
         ("=5", "must look like section.key=value"),

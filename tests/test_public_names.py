@@ -11,7 +11,20 @@ import pytest
 import rarl
 
 FUNCTIONS = {
-    *("dataset", "engine", "evaluate", "export", "grade", "judge", "load_dataset", "plan", "predict", "reward", "sft"),
+    *(
+        "compare",
+        "dataset",
+        "engine",
+        "evaluate",
+        "export",
+        "grade",
+        "judge",
+        "load_dataset",
+        "plan",
+        "predict",
+        "reward",
+        "sft",
+    ),
     "train",
 }
 RECORDS = {

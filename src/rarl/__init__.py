@@ -46,9 +46,11 @@ from rarl.types import (
 )
 
 if TYPE_CHECKING:
-    from rarl.assembly import evaluate, predict, sft, train
+    from rarl.assembly import predict, sft, train
     from rarl.config import RunConfig
     from rarl.data import load_dataset
+    from rarl.evaluating import evaluate
+    from rarl.evaluation import compare
     from rarl.exporting import export_merged as export
     from rarl.grading import grade
     from rarl.planning import plan
@@ -60,7 +62,8 @@ judge = _registry.judges.register
 
 _LAZY = {
     "RunConfig": "rarl.config:RunConfig",
-    "evaluate": "rarl.assembly:evaluate",
+    "compare": "rarl.evaluation:compare",
+    "evaluate": "rarl.evaluating:evaluate",
     "export": "rarl.exporting:export_merged",
     "grade": "rarl.grading:grade",
     "load_dataset": "rarl.data:load_dataset",
@@ -100,6 +103,7 @@ __all__ = [
     "StepMetrics",
     "Template",
     "Verdict",
+    "compare",
     "dataset",
     "engine",
     "evaluate",

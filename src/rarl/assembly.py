@@ -1,4 +1,4 @@
-"""From a configuration to a run: what `rarl train`, `sft`, `eval` and `predict` do, as functions."""
+"""From a configuration to a run: what `rarl train`, `sft` and `predict` do, as functions."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from pathlib import Path
 
 from rarl.auditing import probe_at_start, warn_of_unused
 from rarl.config import RunConfig
-from rarl.data import Dataset, load_dataset
+from rarl.data import Dataset
 from rarl.data.checking import trouble
 from rarl.data.images import FileImage
 from rarl.draws import Draws
 from rarl.engines import NativeEngine
 from rarl.errors import DataError
+from rarl.evaluating import evaluate as evaluate
+from rarl.evaluating import evaluate_split, load_split, require_evaluable
 from rarl.evaluation import Summary
-from rarl.evaluation import evaluate as evaluate_split
 from rarl.exporting import require_joinable, save_adapter
-from rarl.judging import judge_of
+from rarl.judging import evaluation_judge, judge_of
 from rarl.planning import settled
 from rarl.policy import Policy
 from rarl.policy.features import OFF
@@ -89,35 +90,6 @@ def resume(folder: Path) -> Run:
         return _Session.open(run.config, probing=False).run(run)
 
 
-def evaluate(
-    base: str,
-    *,
-    adapter: str | None = None,
-    data: str,
-    split: str,
-    root: str = "",
-    out: Path | None = None,
-    overrides: Sequence[str] = (),
-) -> Summary:
-    """Answer and grade every question of a split; records.jsonl and summary.json in `out`, or a new folder."""
-    named = {
-        "model.base": base,
-        "model.adapter": adapter or "",
-        "data.name": data,
-        "data.split": split,
-        "data.root": root,
-    }
-    settings = [f"{key}={json.dumps(value)}" for key, value in named.items()]
-    config = RunConfig().override([*settings, *overrides])
-    dataset = _load(config, config.data.split, config.eval.limit)
-    pool, make_engine = load_pool(config.prompt.pool), engines.get(config.rollout.engine)
-    with threads_for(base):
-        policy = Policy.load(config.model)
-        folder = out or free_path(config.run.out, f"eval-{data}-{split}")
-        with closing(make_engine(policy)) as engine:
-            return _evaluate(engine, dataset, pool, config, folder)
-
-
 def score(source: Path, out: Path, config: RunConfig | None = None) -> ScoredFile:
     """Every part and the total of each completion in a JSONL file, as training under this config would pay it."""
     config = config or RunConfig()
@@ -126,7 +98,7 @@ def score(source: Path, out: Path, config: RunConfig | None = None) -> ScoredFil
 
 def probe(config: RunConfig) -> Probe:
     """Whether a known way of gaming would pay under this config, on examples of its own training data."""
-    examples = _load(config, config.data.split, config.data.limit)
+    examples = load_split(config, config.data.split, config.data.limit)
     return probe_rewards(examples, Scorer.of(config, judge_of(config)), load_pool(config.prompt.pool))
 
 
@@ -177,7 +149,7 @@ class _Session:
         require_trackers(config.tracking.trackers)
         pool, make_engine = load_pool(config.prompt.pool), engines.get(config.rollout.engine)
         scorer = Scorer.of(config, judge_of(config))
-        examples = _load(config, config.data.split, config.data.limit)
+        examples = load_split(config, config.data.split, config.data.limit)
         probed = None
         if config.run.method == "sft":
             check_targets(examples, config.sft.target)
@@ -185,7 +157,9 @@ class _Session:
             warn_of_unused(scorer, examples, config, pool)
             probed = probe_at_start(examples, config, pool) if probing else None
         splits = config.eval.splits if config.eval.enabled else ()
-        evaluations = tuple(_load(config, split, config.eval.limit) for split in splits)
+        evaluations = tuple(load_split(config, split, config.eval.limit) for split in splits)
+        if evaluations:
+            require_evaluable(pool, config)
         if config.model.adapter:
             require_joinable(config.model.adapter)
         policy = Policy.load(config.model, config.lora, Draws(config.run.seed))
@@ -222,10 +196,9 @@ class _Session:
         return Grpo(self.policy, self.engine, learner, batches, self.pool, self.scorer, self.config, write).step
 
     def _evaluate(self, folder: RunFolder, stage: str) -> tuple[Summary, ...]:
-        return tuple(
-            _evaluate(self.engine, data, self.pool, self.config, folder.evaluation(data.name, data.split, stage))
-            for data in self.evaluations
-        )
+        judge = evaluation_judge(self.config) if stage in ("before", "") else None  # between, rules are enough
+        places = [(data, folder.evaluation(data.name, data.split, stage)) for data in self.evaluations]
+        return tuple(evaluate_split(self.engine, data, self.pool, self.config, place, judge) for data, place in places)
 
     def _evaluation_metrics(self, folder: RunFolder) -> Evaluate:
         def evaluate_stage(stage: str) -> Values:
@@ -243,43 +216,6 @@ class _Session:
 def _name(name: str, method: str) -> str:
     """What a run's folder is called: the arm to compare with is not to be taken for GRPO's."""
     return f"{name}-sft" if method == "sft" and name and "sft" not in name else name or method
-
-
-def _load(config: RunConfig, split: str, limit: int | None) -> Dataset:
-    data = config.data
-    dataset = load_dataset(
-        data.name,
-        split=split,
-        root=data.root,
-        limit=limit,
-        on_error=data.on_error,
-        seed=config.run.seed,
-        **data.options,
-    )
-    if dataset.skipped:
-        where, why = dataset.skipped[0]
-        logger.warning("%s %s: skipped %d (first: %s: %s)", data.name, split, len(dataset.skipped), where, why)
-    return dataset
-
-
-def _evaluate(engine: Engine, dataset: Dataset, pool: Pool, config: RunConfig, folder: Path) -> Summary:
-    several = config.eval.samples > 1
-    return evaluate_split(
-        engine,
-        dataset,
-        pool=pool,
-        reasoning=config.prompt.reasoning,
-        sampling=Sampling(
-            temperature=config.eval.temperature if several else 0.0,
-            max_new_tokens=config.rollout.max_new_tokens,
-        ),
-        draws=Draws(config.run.seed).at("evaluation"),
-        folder=folder,
-        samples=config.eval.samples,
-        prompts_per_batch=config.eval.prompts_per_batch,
-        baselines=config.eval.baselines,
-        about={"base": config.model.base, "adapter": config.model.adapter, "config": config.digest()},
-    )
 
 
 def _go_on(learner: Learner, folder: RunFolder, config: RunConfig) -> None:

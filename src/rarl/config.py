@@ -6,6 +6,7 @@ import hashlib
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
@@ -21,6 +22,15 @@ Validated = TypeVar("Validated", bound=BaseModel)
 
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Control(StrEnum):
+    """What a question is asked without, to see what that was worth."""
+
+    NONE = "none"  # nothing: the question with its own images
+    BLANK = "blank"  # what the images show: grey ones of the same size
+    SWAPPED = "swapped"  # its own images: those of another cluster
+    QUESTION_ONLY = "question_only"  # any image
 
 
 class Run(Section):
@@ -143,7 +153,12 @@ class Eval(Section):
     samples: int = Field(1, ge=1)  # 1: greedy; more: majority vote at `temperature`
     temperature: float = Field(1.0, gt=0)
     prompts_per_batch: int = Field(16, ge=1)
-    baselines: bool = True  # a second pass on swapped images shows what the image is worth
+    shape: Literal["", "think", "direct", "think-after"] = ""  # empty: as prompt.reasoning says
+    control: Control = Control.NONE  # ask without the images, and nothing beside it
+    # Further passes under these controls show what the image is worth; true: on swapped images.
+    baselines: bool | tuple[Literal["blank", "swapped", "question_only"], ...] = True
+    rouge: bool = False  # ROUGE-L besides; needs the package rouge-score
+    bertscore: str = ""  # BERTScore besides: the folder of the model to compute it with
 
 
 class Checkpoint(Section):

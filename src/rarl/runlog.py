@@ -73,7 +73,7 @@ class RunFolder:
 
     def evaluation(self, data: str, split: str, stage: str = "") -> Path:
         """Where the records of one set and split are; `stage` is empty for the final ones, else say "before"."""
-        return self.path / "eval" / stage / _file_name(f"{PurePath(data).name}-{split}")
+        return self.path / "eval" / stage / file_name(f"{PurePath(data).name}-{split}")
 
     # --- what happens at each step
 
@@ -126,7 +126,7 @@ class RunFolder:
 def free_path(parent: str | Path, name: str) -> Path:
     """`parent/name-1`, or the first higher number that is not there yet."""
     number = 1
-    while (path := Path(parent) / f"{_file_name(name)}-{number}").exists():
+    while (path := Path(parent) / f"{file_name(name)}-{number}").exists():
         number += 1
     return path
 
@@ -277,5 +277,6 @@ def _rollout_rows(step: int, group: Group) -> Iterator[dict[str, Any]]:
         }
 
 
-def _file_name(name: str) -> str:
+def file_name(name: str) -> str:
+    """A name as a file or folder may bear it anywhere."""
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "unnamed"

@@ -193,6 +193,7 @@ class Grade:
     rule: str
     gold: str
     prediction: str
+    relaxed: float | None = None  # by the lenient protocol; None in records from before it was kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +250,10 @@ class EvalRecord:
     reasoning: str | None  # that of the first completion which gave the voted answer
     grade: Grade
     parts: Mapping[str, float | None] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+    votes: int | None = None  # how many completions gave the answer; None in records from before it was kept
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)  # a judge's, by axis
+    likeness: Mapping[str, float] = field(default_factory=dict)  # to the gold answer, where asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,19 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evaluation.scripted import Named, Scripted
+from rarl.config import Control
 from rarl.data import Dataset
 from rarl.draws import Draws
-from rarl.errors import RunFolderError
+from rarl.errors import DataError, RunFolderError
 from rarl.evaluation import evaluate, read_records
 from rarl.evaluation.summary import Summary
 from rarl.prompting import load_pool
-from rarl.types import Example, Finish, Prompt, QuestionKind, Sampling, Shape
+from rarl.types import Example, Finish, JudgeQuery, Prompt, QuestionKind, Sampling, Shape, Verdict
 
 
 def question(number: int, answer: str = "yes", **more: Any) -> Example:
@@ -25,6 +26,10 @@ def question(number: int, answer: str = "yes", **more: Any) -> Example:
 DATA = Dataset("ward", "test", tuple(question(number, "no" if number % 4 == 0 else "yes") for number in range(12)))
 
 
+POOL = load_pool("default")
+SWAPPED = (Control.SWAPPED,)
+
+
 def thinking(answer: str, reasoning: str = "There is a dark spot in the upper zone, so the finding is there.") -> str:
     return f"<think> {reasoning} </think> <answer> {answer} </answer>"
 
@@ -35,12 +40,11 @@ def always_yes(prompt: Prompt, sample: int) -> str:
 
 def run(engine: Scripted, folder: Path, data: Dataset = DATA, **changes: Any) -> Summary:
     arguments: dict[str, Any] = {
-        "pool": load_pool("default"),
-        "reasoning": True,
+        "template": POOL.reasoning,
         "sampling": Sampling(temperature=0.0, max_new_tokens=32),
         "draws": Draws(0).at("eval"),
         "prompts_per_batch": 5,
-        "baselines": False,
+        "baselines": (),
     }
     return evaluate(engine, data, folder=folder, **arguments | changes)
 
@@ -72,7 +76,7 @@ def test_every_question_gets_a_record_and_the_summary_its_numbers(tmp_path: Path
 
 
 def test_records_and_summary_have_the_names_that_the_outside_relies_on(tmp_path: Path) -> None:
-    run(Scripted(always_yes), tmp_path, baselines=True)
+    run(Scripted(always_yes), tmp_path, baselines=SWAPPED)
     rows = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
     assert {"id", "cluster", "question", "gold", "completion", "answer", "grade"} <= rows[0].keys()
     assert rows[0]["completion"] == thinking("yes")
@@ -93,7 +97,7 @@ def test_the_pools_two_instructions_of_inference(tmp_path: Path) -> None:
         return "<answer> yes </answer>"
 
     assert "reasoning" in run(Scripted(say), tmp_path / "think").metrics
-    direct = run(Scripted(say), tmp_path / "direct", reasoning=False)
+    direct = run(Scripted(say), tmp_path / "direct", template=POOL.direct)
     assert set(shapes[:12]) == {Shape.THINK}
     assert set(shapes[12:]) == {Shape.DIRECT}
     assert "reasoning" not in direct.metrics  # does not apply, which is not 0
@@ -170,15 +174,15 @@ def test_killed_within_a_row_the_row_is_made_anew(tmp_path: Path) -> None:
 
 
 def test_a_finished_evaluation_is_summed_up_again_without_asking(tmp_path: Path) -> None:
-    first = run(Scripted(always_yes), tmp_path, baselines=True)
+    first = run(Scripted(always_yes), tmp_path, baselines=SWAPPED)
     engine = Scripted(always_yes, stop_after=0)
-    assert run(engine, tmp_path, baselines=True) == first
+    assert run(engine, tmp_path, baselines=SWAPPED) == first
 
 
 @pytest.mark.parametrize(
     ("changes", "key"),
     [
-        ({"reasoning": False}, "template"),
+        ({"template": POOL.direct}, "template"),
         ({"samples": 2}, "samples"),
         ({"sampling": Sampling(temperature=0.5, max_new_tokens=32)}, "temperature"),
         ({"draws": Draws(1).at("eval")}, "seed"),
@@ -222,27 +226,142 @@ def test_shuffled_images_show_whether_the_image_was_used(tmp_path: Path) -> None
     examples = tuple(question(number, "yes" if number < 20 else "no") for number in range(40))
     data = Dataset("ward", "test", examples)
     engine = Scripted(looking({f"image-{number}" for number in range(10)}))
-    summary = run(engine, tmp_path / "sees", data, baselines=True)
+    summary = run(engine, tmp_path / "sees", data, baselines=SWAPPED)
     assert summary.metrics["accuracy"].mean == 1.0
     assert summary.baselines["majority_answer"].mean == 0.5
     assert summary.baselines["shuffled_image"].mean < 0.8
-    blind = run(Scripted(always_yes), tmp_path / "blind", data, baselines=True)
+    blind = run(Scripted(always_yes), tmp_path / "blind", data, baselines=SWAPPED)
     assert blind.baselines["shuffled_image"] == blind.metrics["accuracy"]
-    shuffled = read_records(tmp_path / "sees/shuffled")
+    shuffled = read_records(tmp_path / "sees/swapped")
     assert [record.id for record in shuffled] == [item.id for item in examples]
 
 
 def test_killed_in_the_shuffled_pass_it_goes_on_there(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run(Scripted(always_yes, stop_after=4), tmp_path, baselines=True)
+        run(Scripted(always_yes, stop_after=4), tmp_path, baselines=SWAPPED)
     engine = Scripted(always_yes)
-    summary = run(engine, tmp_path, baselines=True)
+    summary = run(engine, tmp_path, baselines=SWAPPED)
     assert len(engine.asked) == 7
     assert summary.baselines["shuffled_image"].n == 12
 
 
 def test_where_images_cannot_be_swapped_there_is_no_such_baseline(tmp_path: Path) -> None:
     data = Dataset("ward", "test", DATA.examples[:2])  # one image
-    summary = run(Scripted(always_yes), tmp_path, data, baselines=True)
+    summary = run(Scripted(always_yes), tmp_path, data, baselines=SWAPPED)
     assert summary.baselines.keys() == {"majority_answer"}
     assert summary.metrics["accuracy"].low is None
+
+
+# --- controls
+
+
+def seen(prompt: Prompt, sample: int) -> str:
+    images = [image.name for image in prompt.example.images]
+    return thinking("yes", f"It was seen on {', '.join(images) or 'nothing'}.")
+
+
+@pytest.mark.parametrize(
+    ("control", "shown"),
+    [
+        (Control.NONE, "image-0"),
+        (Control.BLANK, "blank for image-0"),
+        (Control.QUESTION_ONLY, "nothing"),
+    ],
+)
+def test_an_evaluation_under_a_control_asks_nothing_beside_it(control: Control, shown: str, tmp_path: Path) -> None:
+    engine = Scripted(seen)
+    summary = run(engine, tmp_path, control=control, baselines=SWAPPED if control is not Control.NONE else ())
+    assert read_records(tmp_path)[0].reasoning == f"It was seen on {shown}."
+    assert len(engine.asked) == 12
+    assert summary.settings["control"] == control.value
+    assert summary.baselines.keys() == {"majority_answer"}
+    assert summary.image_worth == {}
+
+
+def test_a_control_that_cannot_be_had_is_an_error(tmp_path: Path) -> None:
+    data = Dataset("ward", "test", DATA.examples[:2])  # one image
+    with pytest.raises(DataError, match="no images to swap"):
+        run(Scripted(seen), tmp_path / "eval", data, control=Control.SWAPPED)
+    assert not (tmp_path / "eval").exists()
+
+
+def test_a_folder_is_continued_under_the_same_control_only(tmp_path: Path) -> None:
+    run(Scripted(always_yes), tmp_path)
+    with pytest.raises(RunFolderError, match="control = 'none', not 'blank'"):
+        run(Scripted(always_yes), tmp_path, control=Control.BLANK)
+
+
+def test_what_the_image_is_worth_under_each_control(tmp_path: Path) -> None:
+    def say(prompt: Prompt, sample: int) -> str:
+        images = prompt.example.images
+        return thinking("no" if images and images[0].name in ("image-0", "image-2", "image-4") else "yes")
+
+    examples = tuple(question(number, "no" if number // 2 % 2 == 0 else "yes") for number in range(12))
+    controls = (Control.SWAPPED, Control.BLANK, Control.QUESTION_ONLY)
+    summary = run(Scripted(say), tmp_path, Dataset("ward", "test", examples), baselines=controls)
+    assert summary.metrics["accuracy"].mean == 1.0
+    # without its image every question is answered yes, which is right for half of them
+    for control, name in (("blank", "blank_image"), ("question_only", "question_only")):
+        assert summary.baselines[name].mean == 0.5
+        worth = summary.image_worth[control]
+        assert (worth.mean, worth.n, worth.clusters) == (0.5, 12, 6)
+        assert (tmp_path / control / "records.jsonl").is_file()
+    swapped = summary.image_worth["swapped"]
+    assert swapped.mean == pytest.approx(1 - summary.baselines["shuffled_image"].mean)
+    found = json.loads((tmp_path / "summary.json").read_text())
+    assert found["image_worth"]["blank"].keys() == {"mean", "low", "high", "n", "clusters", "unscored"}
+    assert found["few_clusters"] is True
+
+
+# --- votes, verdicts, measures
+
+
+def test_the_vote_is_kept_and_calibrated(tmp_path: Path) -> None:
+    said = ["yes", "no", "Yes.", "nothing in tags"]
+    run(Scripted(lambda prompt, i: said[i] if i == 3 else thinking(said[i])), tmp_path, samples=4)
+    assert [record.votes for record in read_records(tmp_path)] == [2] * 12
+    [each] = json.loads((tmp_path / "summary.json").read_text())["calibration"]["bins"]
+    assert (each["low"], each["high"], each["share"], each["right"]["mean"]) == (0.4, 0.5, 0.5, 0.75)
+    assert json.loads((tmp_path / "summary.json").read_text())["calibration"]["error"] == pytest.approx(0.25)
+
+
+def test_one_completion_has_nothing_to_calibrate(tmp_path: Path) -> None:
+    assert run(Scripted(always_yes), tmp_path).calibration is None
+
+
+def judge(queries: Sequence[JudgeQuery]) -> list[Verdict]:
+    values = {"correctness": 1.0, "explanation": None}
+    return [Verdict(values[query.axis], query.axis, "hm", "m", "rubric-1") for query in queries]
+
+
+def test_verdicts_are_metrics_and_unscored_ones_are_counted(tmp_path: Path) -> None:
+    summary = run(Scripted(always_yes), tmp_path, judge=judge, judge_about={"model": "m"}, baselines=SWAPPED)
+    correctness, explanation = summary.metrics["judge_correctness"], summary.metrics["judge_explanation"]
+    assert (correctness.mean, correctness.n, correctness.unscored) == (1.0, 12, 0)
+    assert (explanation.mean, explanation.n, explanation.unscored) == (None, 0, 12)
+    assert summary.protocols["judge_correctness"] == correctness
+    assert summary.settings["judge"] == {"model": "m"}
+    assert not (tmp_path / "swapped/judge.json").exists()  # of a control only the answers count
+
+
+def test_answers_are_judged_later_without_asking_for_them_again(tmp_path: Path) -> None:
+    run(Scripted(always_yes), tmp_path)
+    engine = Scripted(always_yes, stop_after=0)
+    assert run(engine, tmp_path, judge=judge).metrics["judge_correctness"].n == 12
+    assert run(engine, tmp_path).metrics["judge_correctness"].n == 12  # and stay judged
+
+
+def test_measures_are_kept_with_the_records(tmp_path: Path) -> None:
+    def measure(golds: Sequence[str], answers: Sequence[str]) -> list[float]:
+        return [len(answer) / 10 for answer in answers]
+
+    silent = Scripted(lambda prompt, i: "no tags" if prompt.example.id == "q3" else thinking("yes"))
+    summary = run(silent, tmp_path, measures={"rouge_l": measure})
+    assert summary.protocols["rouge_l"].mean == pytest.approx(11 * 0.3 / 12)
+    assert [record.likeness["rouge_l"] for record in read_records(tmp_path)][2:4] == [0.3, 0.0]
+    assert run(Scripted(always_yes, stop_after=0), tmp_path).protocols["rouge_l"].n == 12
+
+
+def test_a_summary_is_read_back_as_it_was(tmp_path: Path) -> None:
+    summary = run(Scripted(always_yes), tmp_path, samples=2, judge=judge, baselines=SWAPPED)
+    assert Summary.from_json(json.loads((tmp_path / "summary.json").read_text())) == summary

@@ -3,7 +3,9 @@ from dataclasses import replace
 import pytest
 
 from evaluation.scripted import record
-from rarl.evaluation.summary import change, summarise, values
+from rarl.config import Control
+from rarl.evaluation.protocols import values
+from rarl.evaluation.summary import change, summarise
 from rarl.types import Finish, Grade, QuestionKind, Shape
 
 RIGHT = Grade(True, 1.0, QuestionKind.OPEN, "exact", "left", "left")
@@ -34,7 +36,7 @@ def test_values_of_each_metric() -> None:
 
 def test_the_summary() -> None:
     majority = {"q1": WRONG, "q2": RIGHT, "q3": RIGHT, "q4": RIGHT}
-    summary = summarise(RECORDS, {"data": "ward"}, majority, None, seed=0)
+    summary = summarise(RECORDS, {"data": "ward"}, majority, {}, seed=0)
     accuracy, reasoning = summary.metrics["accuracy"], summary.metrics["reasoning"]
     assert (accuracy.mean, accuracy.n, accuracy.clusters, accuracy.unscored) == (0.25, 4, 3, 0)
     assert (reasoning.mean, reasoning.n, reasoning.clusters, reasoning.unscored) == (pytest.approx(0.525), 2, 1, 1)
@@ -49,14 +51,14 @@ def test_the_summary() -> None:
 
 
 def test_a_metric_that_applies_nowhere_is_absent() -> None:
-    summary = summarise(RECORDS[3:], {}, {"q4": WRONG}, RECORDS[3:], seed=0)
+    summary = summarise(RECORDS[3:], {}, {"q4": WRONG}, {Control.SWAPPED: RECORDS[3:]}, seed=0)
     assert not {"reasoning", "grounding", "consistency", "substance"} & summary.metrics.keys()
     assert summary.by["task"] == {}
     assert summary.baselines["shuffled_image"].mean == 0
 
 
 def test_to_json_has_the_metrics_at_the_top() -> None:
-    found = summarise(RECORDS, {"data": "ward"}, dict.fromkeys(("q1", "q2", "q3", "q4"), RIGHT), None, seed=0).to_json()
+    found = summarise(RECORDS, {"data": "ward"}, dict.fromkeys(("q1", "q2", "q3", "q4"), RIGHT), {}, seed=0).to_json()
     assert found["accuracy"]["mean"] == 0.25
     assert found["settings"] == {"data": "ward"}
     assert found["by"]["kind"]["open"]["accuracy"]["n"] == 4

@@ -92,3 +92,10 @@ def test_a_file_of_bytes_is_no_pool(tmp_path: Path) -> None:
     path.write_bytes(b"\x89PNG\xff")
     with pytest.raises(ConfigError, match="can't be read"):
         load_pool(path)
+
+
+def test_an_instruction_for_each_shape(tmp_path: Path) -> None:
+    pool = load_pool("default")
+    assert [pool.of(shape).id for shape in Shape] == ["explain-steps", "short-only", "explain-after"]
+    with pytest.raises(ConfigError, match="the pool mine has no instruction of the shape 'think-after'"):
+        load_pool(write(tmp_path, GOOD)).of(Shape.THINK_AFTER)

@@ -18,9 +18,9 @@ def test_the_rows_of_the_headline(folder):
     # 10 of 20 right before, 15 after; 10 improved, 5 got worse: the mean difference is 5/20.
     assert (accuracy.before.mean, accuracy.after.mean) == (0.5, 0.75)
     assert accuracy.difference.mean == pytest.approx(0.25)
-    # Standard error of the difference: sqrt((15/20 - 1/16) / 20) = 0.185, so about -0.11 to 0.61.
-    assert accuracy.difference.low == pytest.approx(0.25 - 1.96 * 0.185, abs=0.06)
-    assert accuracy.difference.high == pytest.approx(0.25 + 1.96 * 0.185, abs=0.06)
+    # Standard error of the difference: sqrt((15/20 - 1/16) / 19) = 0.190; t of 19 degrees of freedom: 2.09.
+    assert accuracy.difference.low == pytest.approx(0.25 - 2.09 * 0.19, abs=0.06)
+    assert accuracy.difference.high == pytest.approx(0.25 + 2.09 * 0.19, abs=0.06)
     # The mean of grounding and consistency: (0.5 + 1) / 2 before, (0.875 + 1) / 2 after.
     assert (reasoning.before.mean, reasoning.after.mean, reasoning.difference.mean) == (0.75, 0.9375, 0.1875)
     assert (commonest.label, commonest.after.mean, commonest.difference) == ("Commonest answer", 0.4, None)

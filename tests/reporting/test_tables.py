@@ -15,15 +15,16 @@ def text(table, width=80):
 def test_the_headline_fits_a_terminal(tmp_path):
     [result] = read_results(fake_run.make(tmp_path / "run").path)
     lines = text(headline_table(result)).splitlines()
-    assert any(line.startswith("Accuracy ") and line.split()[1] == "50.0" and line.endswith(" 20") for line in lines)
-    assert any(line.startswith("Reasoning quality  75.0 [75.0, 75.0]") for line in lines)
-    assert len(lines) == 7  # title, head, rule and four rows, none of them wrapped
+    assert any(line.startswith("Accuracy* ") and line.split()[1] == "50.0" and line.endswith(" 20") for line in lines)
+    assert any(line.startswith("Reasoning quality* 75.0 [") for line in lines)
+    assert len(lines) == 8  # title, head, rule, four rows and what the star means, none of them wrapped
+    assert lines[-1].strip() == "* fewer than 30 clusters: the interval is unreliable"
 
 
 def test_the_summary_names_every_metric_and_group(tmp_path):
     [result] = read_results(fake_run.make(tmp_path / "run").path)
     shown = text(summary_table(result.after.summary))
-    for label in ("accuracy  ", "grounding", "parse failures", "accuracy, another image", "accuracy, kind yesno"):
+    for label in ("accuracy*  ", "grounding", "parse failures", "accuracy, another image", "accuracy, kind yesno"):
         assert label in shown
     assert "modality" not in shown  # there is only one
 

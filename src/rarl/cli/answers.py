@@ -47,6 +47,26 @@ def score(
     print(f"Scores: {out}")
 
 
+@app.command("judge-check")
+def judge_check(
+    labels: Annotated[Path, typer.Argument(metavar="LABELS.csv", help="Answers and human scores: docs/judges.md.")],
+    config: Annotated[Path | None, typer.Option(help="A TOML file; of it, the judge counts.")] = None,
+    overrides: Overrides = None,
+) -> None:
+    """Hold a judge against human labels: agreement, and what sways it."""
+    from rarl.config import RunConfig
+
+    settings = load_config(config, overrides) if config else RunConfig().override(overrides or ())
+    from rarl.judges import check, check_tables, require_scored
+    from rarl.judging import evaluation_judge
+
+    found = check(labels, evaluation_judge(settings), seed=settings.run.seed)
+    for table in check_tables(found):
+        print_table(table)
+        print()
+    require_scored(found.asked, found.unscored, settings.judge.max_unscored)
+
+
 @app.command()
 def probe(config: NeededConfig, overrides: Overrides = None) -> None:
     """Try known ways of gaming on the rewards of a config, with its own data; exit code 1 if one pays."""

@@ -38,6 +38,27 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Runs or evaluations; the first is the reference.")
+    ],
+    form: Annotated[str, typer.Option("--format", help="md, csv or latex, to be copied [default: a table here].")] = "",
+) -> None:
+    """Compare runs on the questions that they share: differences, intervals, p-values."""
+    from rarl.evaluation import compare as compared
+    from rarl.reporting import comparison_notes, comparison_tables, comparison_text
+
+    found = compared(runs)
+    if form:
+        print(comparison_text(found, form), end="")
+        return
+    for table in comparison_tables(found):
+        print_table(table)
+        print()
+    print("\n".join(comparison_notes(found)))
+
+
+@app.command()
 def predict(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="PNG or JPEG files.")],
     base: Base,

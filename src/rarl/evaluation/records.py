@@ -11,8 +11,8 @@ from typing import Any
 
 from rarl.errors import RunFolderError
 from rarl.prompting import parse
-from rarl.runlog import read_json, read_rows, write_json
-from rarl.types import EvalRecord, Finish, Grade, QuestionKind, Shape
+from rarl.runlog import read_json, read_rows, write_json, write_text
+from rarl.types import EvalRecord, Finish, Grade, QuestionKind, Shape, Verdict
 
 RECORDS, SETTINGS = "records.jsonl", "settings.json"
 
@@ -40,11 +40,12 @@ def resume(folder: Path, settings: Mapping[str, Any]) -> list[EvalRecord]:
             raise RunFolderError(f"{folder} exists and is no evaluation; choose another folder, or remove it")
         write_json(folder / SETTINGS, known)
         return []
-    _compare(read_json(folder / SETTINGS), known, folder)
+    remedy = "choose another folder, or remove it"
+    require_same(read_json(folder / SETTINGS), known, f"{folder} holds an evaluation", remedy)
     path = folder / RECORDS
     if not path.is_file():
         return []
-    _drop_cut_row(path)
+    drop_cut_row(path)
     records = read_records(folder)
     if len({record.id for record in records}) < len(records):
         raise RunFolderError(f"{path} has a question twice: two evaluations wrote to it; remove it and run again")
@@ -53,22 +54,31 @@ def resume(folder: Path, settings: Mapping[str, Any]) -> list[EvalRecord]:
 
 def append(folder: Path, records: Iterable[EvalRecord]) -> None:
     """Writes the records behind those already there."""
-    with (folder / RECORDS).open("a", encoding="utf-8", newline="\n") as file:
-        file.write("".join(json.dumps(_row(record), ensure_ascii=False) + "\n" for record in records))
+    append_rows(folder / RECORDS, map(_row, records))
+
+
+def rewrite(folder: Path, records: Iterable[EvalRecord]) -> None:
+    """Puts the records in the place of those that are there; a kill leaves the one or the other."""
+    write_text(folder / RECORDS, "".join(map(_line, map(_row, records))))
+
+
+def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Writes rows behind those already there, and doesn't return before they are on disk."""
+    with path.open("a", encoding="utf-8", newline="\n") as file:
+        file.write("".join(map(_line, rows)))
         file.flush()
         os.fsync(file.fileno())
 
 
-def _compare(old: Mapping[str, Any], new: Mapping[str, Any], folder: Path) -> None:
+def require_same(old: Mapping[str, Any], new: Mapping[str, Any], what: str, remedy: str) -> None:
+    """RunFolderError for the first setting that is another one."""
     for key in dict.fromkeys((*old, *new)):
         if old.get(key) != new.get(key):
-            raise RunFolderError(
-                f"{folder} holds an evaluation with {key} = {old.get(key)!r}, not {new.get(key)!r}; "
-                "choose another folder, or remove it"
-            )
+            raise RunFolderError(f"{what} with {key} = {old.get(key)!r}, not {new.get(key)!r}; {remedy}")
 
 
-def _drop_cut_row(path: Path) -> None:
+def drop_cut_row(path: Path) -> None:
+    """Removes what a kill left of a row behind the last whole one."""
     data = path.read_bytes()
     end = data.rfind(b"\n") + 1
     if end < len(data):
@@ -81,15 +91,23 @@ def kept_completion(record: EvalRecord) -> str:
     return next(same, record.completions[0])
 
 
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
 def _row(record: EvalRecord) -> dict[str, Any]:
     return {**dataclasses.asdict(record), "completion": kept_completion(record)}
 
 
 def _record(row: Mapping[str, Any]) -> EvalRecord:
-    fields = {field.name: row[field.name] for field in dataclasses.fields(EvalRecord)}
+    """What a row of an earlier version lacks is as the record has it by default."""
+    known = {field.name for field in dataclasses.fields(EvalRecord)}
+    fields = {name: value for name, value in row.items() if name in known}
     fields["kind"] = QuestionKind(row["kind"])
     fields["shape"] = Shape(row["shape"])
     fields["completions"] = tuple(row["completions"])
+    fields["options"] = tuple(row.get("options", ()))
+    fields["verdicts"] = {axis: Verdict(**verdict) for axis, verdict in row.get("verdicts", {}).items()}
     fields["finishes"] = tuple(Finish(finish) for finish in row["finishes"])
     fields["grade"] = Grade(**{**row["grade"], "kind": QuestionKind(row["grade"]["kind"])})
     return EvalRecord(**fields)

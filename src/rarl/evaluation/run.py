@@ -5,74 +5,72 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+from rarl.config import Control
 from rarl.data import Dataset
 from rarl.draws import Draws
+from rarl.errors import DataError
 from rarl.evaluation import records as store
-from rarl.evaluation.baselines import majority_grades, swap_images
-from rarl.evaluation.summary import QUALITY, Summary, summarise
-from rarl.grading import grade
-from rarl.progress import progress
-from rarl.prompting import Parsed, Pool, ask, parse
-from rarl.rewards import Scorer
+from rarl.evaluation.answering import Way, answer
+from rarl.evaluation.controls import majority_grades, under
+from rarl.evaluation.likeness import Measure
+from rarl.evaluation.protocols import AXES
+from rarl.evaluation.summary import Summary, summarise
+from rarl.evaluation.verdicts import judged
 from rarl.runlog import write_json
-from rarl.types import Engine, EvalRecord, Example, Grade, QuestionKind, Rollout, Sampling, Template
+from rarl.types import Engine, EvalRecord, Judge, Sampling, Template
 
 
 def evaluate(
     engine: Engine,
     dataset: Dataset,
     *,
-    pool: Pool,
-    reasoning: bool,
+    template: Template,
     sampling: Sampling,
     draws: Draws,
     folder: Path,
     samples: int = 1,
     prompts_per_batch: int = 16,
-    baselines: bool = True,
+    control: Control = Control.NONE,
+    baselines: Sequence[Control] = (Control.SWAPPED,),
+    measures: Mapping[str, Measure] | None = None,
+    judge: Judge | None = None,
+    judge_about: Mapping[str, Any] | None = None,
+    judge_axes: Sequence[str] = AXES,
     about: Mapping[str, Any] | None = None,
 ) -> Summary:
     """Answers every question of the data set and grades it; leaves records.jsonl and summary.json in `folder`.
 
-    `reasoning` chooses the pool's reasoning or direct instruction. With several `samples` the answer is their majority
-    vote. `baselines` adds a second pass with swapped images (in folder/shuffled). `about` is what else decides the
-    answers, say base and adapter. Killed and called again with the same arguments it goes on where it stopped.
+    With several `samples` the answer is their majority vote. Under a `control` all are asked without their own images;
+    without one, each of `baselines` is a further pass under a control, in a folder of its name. `measures` of likeness
+    to the gold answer, by name, are kept in the records, as the verdicts of a `judge` are. `about` is what else decides
+    the answers, say base and adapter, and `judge_about` what decides the verdicts, on `judge_axes`. Killed and
+    called again with the same arguments it goes on where it stopped.
 
-    Errors: RunFolderError where the folder holds an evaluation under other settings, or something else.
+    Errors: RunFolderError where the folder holds an evaluation under other settings, or something else; DataError where
+    the control can't be had.
     """
-    template = pool.reasoning if reasoning else pool.direct
-    way = _Way(engine, template, sampling, samples, draws, prompts_per_batch)
+    way = Way(engine, template, sampling, samples, draws, prompts_per_batch)
     settings = _settings(dataset, way, about or {})
-    records = _answer(dataset.examples, way, folder, {**settings, "images": "own"}, f"{dataset.name} {dataset.split}")
-    shuffled = None
-    swapped = swap_images(dataset, draws.at("swap")) if baselines else None
-    if swapped:
-        shuffled = _answer(swapped, way, folder / "shuffled", {**settings, "images": "shuffled"}, "shuffled images")
-    summary = summarise(records, settings, majority_grades(dataset.examples), shuffled, seed=draws.seed)
+    asked = under(control, dataset, draws)
+    if asked is None:
+        raise DataError(f"{dataset.name} {dataset.split}: no images to swap, as one cluster has most questions")
+    whole = {**settings, "control": control.value}
+    records = answer(asked, way, folder, whole, f"{dataset.name} {dataset.split}")
+    beside = _beside(dataset, way, folder, settings, baselines) if control is Control.NONE else {}
+    if judge:
+        records = judged(records, dataset, folder, judge, judge_about, judge_axes)
+        whole["judge"] = dict(judge_about or {})
+    records = _measured(records, folder, measures or {})
+    summary = summarise(records, whole, majority_grades(dataset.examples), beside, seed=draws.seed)
     write_json(folder / "summary.json", summary.to_json())
     return summary
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """How questions are put and answers drawn."""
-
-    engine: Engine
-    template: Template
-    sampling: Sampling
-    samples: int
-    draws: Draws
-    prompts_per_batch: int
-
-
-def _settings(dataset: Dataset, way: _Way, about: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(dataset: Dataset, way: Way, about: Mapping[str, Any]) -> dict[str, Any]:
     questions = [(item.id, item.cluster, item.question, item.answer, item.options) for item in dataset]
     return {
         **about,
@@ -91,83 +89,26 @@ def _settings(dataset: Dataset, way: _Way, about: Mapping[str, Any]) -> dict[str
     }
 
 
-def _answer(
-    examples: Sequence[Example], way: _Way, folder: Path, settings: Mapping[str, Any], label: str
-) -> list[EvalRecord]:
-    """A record for each example, in order; those that the folder has already are not asked again."""
-    done = {record.id: record for record in store.resume(folder, settings)}
-    scorer = Scorer(dict.fromkeys(("format", *QUALITY), 1.0))
-    waiting = [example for example in examples if example.id not in done]
-    batches = (waiting[i : i + way.prompts_per_batch] for i in range(0, len(waiting), way.prompts_per_batch))
-    for batch in progress(batches, label, total=len(waiting), units=len):
-        prompts = [ask(example, way.template) for example in batch]
-        answered = way.engine.generate(prompts, way.samples, way.sampling, way.draws)
-        votes = [_vote(rollouts) for rollouts in answered]
-        parts = scorer.parts([vote.kept for vote in votes])
-        made = [_record(*each) for each in zip(answered, votes, parts, strict=True)]
-        store.append(folder, made)
-        done.update((record.id, record) for record in made)
-    return [done[example.id] for example in examples]
+def _beside(
+    dataset: Dataset, way: Way, folder: Path, settings: Mapping[str, Any], baselines: Sequence[Control]
+) -> dict[Control, list[EvalRecord]]:
+    """The records under each control; none where images can't be swapped."""
+    asked = {each: under(each, dataset, way.draws) for each in baselines}
+    return {
+        each: answer(examples, way, folder / each.value, {**settings, "control": each.value}, f"control: {each.value}")
+        for each, examples in asked.items()
+        if examples is not None
+    }
 
 
-@dataclass(frozen=True, slots=True)
-class _Vote:
-    """What the completions of a question say together; `kept` is the first that says so."""
-
-    kept: Rollout
-    parsed: Parsed
-    grade: Grade
-
-
-def _vote(rollouts: Sequence[Rollout]) -> _Vote:
-    """The commonest answer; ties go to the one given first. Completions without an answer don't vote."""
-    example = rollouts[0].prompt.example
-    votes = [_graded(rollout) for rollout in rollouts]
-    ballots = [(_ballot(example, vote.parsed.answer), vote) for vote in votes if vote.parsed.answer]
-    if not ballots:
-        return votes[0]
-    counts = Counter(ballot for ballot, _ in ballots)
-    winner = max(counts, key=lambda ballot: counts[ballot])  # the first of several: counters keep their order
-    return next(vote for ballot, vote in ballots if ballot == winner)
-
-
-def _ballot(example: Example, answer: str) -> str:
-    """What an answer counts as: the option (or yes, or no) that the grading takes it for, else its normalised words.
-
-    The gold answer has no say in it.
-    """
-    choices = ("yes", "no") if example.kind is QuestionKind.YESNO else example.options
-    ask_grade = partial(grade, example.question, prediction=answer, kind=example.kind, options=example.options)
-    return next((choice for choice in choices if ask_grade(choice).correct), ask_grade(answer).prediction)
-
-
-def _graded(rollout: Rollout) -> _Vote:
-    example = rollout.prompt.example
-    parsed = parse(rollout.text, rollout.prompt.shape)
-    return _Vote(
-        rollout,
-        parsed,
-        grade(example.question, example.answer, parsed.answer or "", kind=example.kind, options=example.options),
-    )
-
-
-def _record(rollouts: Sequence[Rollout], vote: _Vote, parts: Mapping[str, float | None]) -> EvalRecord:
-    prompt = vote.kept.prompt
-    example = prompt.example
-    return EvalRecord(
-        id=example.id,
-        cluster=example.cluster,
-        question=example.question,
-        gold=example.answer,
-        kind=example.kind,
-        modality=example.modality,
-        task=example.task,
-        template=prompt.template.id,
-        shape=prompt.shape,
-        completions=tuple(rollout.text for rollout in rollouts),
-        finishes=tuple(rollout.finish for rollout in rollouts),
-        answer=vote.parsed.answer or None,
-        reasoning=vote.parsed.reasoning,
-        grade=vote.grade,
-        parts=parts,
-    )
+def _measured(records: list[EvalRecord], folder: Path, measures: Mapping[str, Measure]) -> list[EvalRecord]:
+    """The records with these measures of likeness, as their folder then has them; no answer is the empty text."""
+    golds, said = [record.gold for record in records], [record.answer or "" for record in records]
+    found = {name: measure(golds, said) for name, measure in measures.items()}
+    measured = [
+        dataclasses.replace(record, likeness={**record.likeness, **{name: each[place] for name, each in found.items()}})
+        for place, record in enumerate(records)
+    ]
+    if measured != records:
+        store.rewrite(folder, measured)
+    return measured

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Self
 
-from rarl.evaluation.statistics import estimate, paired_difference
-from rarl.prompting import parse
-from rarl.types import Estimate, EvalRecord, Finish, Grade
+from rarl.config import Control
+from rarl.evaluation.calibration import Bin, Calibration, calibration
+from rarl.evaluation.protocols import METRICS, PROTOCOLS, values
+from rarl.evaluation.statistics import FEW, estimate, paired_difference
+from rarl.types import Estimate, EvalRecord, Grade
 
-QUALITY = ("grounding", "consistency", "substance")  # the parts whose mean is the reasoning quality
-METRICS = ("accuracy", "score", "reasoning", "format", *QUALITY, "parse_failures", "cut_off")
 GROUPED = ("accuracy", "score", "reasoning")
 GROUPS = ("kind", "modality", "task")
+BASELINES = {  # what an accuracy under a control is called
+    Control.SWAPPED: "shuffled_image",
+    Control.BLANK: "blank_image",
+    Control.QUESTION_ONLY: "question_only",
+}
 
 Estimates = Mapping[str, Estimate]
 
@@ -26,42 +30,59 @@ class Summary:
 
     settings: Mapping[str, Any]
     metrics: Estimates
-    baselines: Estimates  # accuracies: majority_answer, shuffled_image
+    baselines: Estimates  # accuracies: majority_answer, and those under controls
     by: Mapping[str, Mapping[str, Estimates]]  # kind, modality, task -> its values -> metrics
+    protocols: Estimates = field(default_factory=dict)
+    image_worth: Estimates = field(default_factory=dict)  # accuracy with the images - that under a control, by question
+    calibration: Calibration | None = None
+    few_clusters: bool = False  # too few for intervals to be relied on
 
     def to_json(self) -> dict[str, Any]:
-        """The metrics by name at the top, beside "baselines", "by" and "settings"."""
+        """The metrics by name at the top, beside the other fields."""
         whole = dataclasses.asdict(self)
         return {**whole.pop("metrics"), **whole}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Self:
+        """What `to_json` gave, also that of earlier versions. Errors: KeyError, TypeError, AttributeError."""
+        names = {each.name for each in dataclasses.fields(cls)}
+        rest = {name: value for name, value in found.items() if name in names}
+        curve = rest.get("calibration")
+        read = {
+            "metrics": _read({name: value for name, value in found.items() if name not in names}),
+            "baselines": _read(found["baselines"]),
+            "by": {group: {name: _read(each) for name, each in by.items()} for group, by in found["by"].items()},
+            "protocols": _read(rest.get("protocols", {})),
+            "image_worth": _read(rest.get("image_worth", {})),
+            "calibration": _curve(curve) if curve else None,
+        }
+        return cls(**{**rest, "settings": found["settings"], **read})
 
 
 def summarise(
     records: Sequence[EvalRecord],
     settings: Mapping[str, Any],
     majority: Mapping[str, Grade],
-    shuffled: Sequence[EvalRecord] | None,
+    beside: Mapping[Control, Sequence[EvalRecord]],
     *,
     seed: int,
 ) -> Summary:
-    """The summary of the records; `majority` has the grade of the commonest answer for each of them."""
+    """The summary of the records; `majority` has the grade of the commonest answer for each, `beside` other passes."""
     clusters = [record.cluster for record in records]
     right = [float(majority[record.id].correct) for record in records]
-    baselines = {"majority_answer": estimate(right, clusters, seed=seed)}
-    if shuffled:
-        baselines["shuffled_image"] = _estimate(shuffled, "accuracy", seed)
-    by = {group: _by(records, group, seed) for group in GROUPS}
-    return Summary(dict(settings), _estimates(records, METRICS, seed), baselines, by)
-
-
-def values(records: Iterable[EvalRecord], metric: str) -> dict[str, float | None]:
-    """A metric by id, only of the records that it applies to; None where it could not be scored.
-
-    accuracy: right or not, by the rules; score: graded; reasoning: mean of the quality parts that apply, None if one of
-    them is; parse_failures and cut_off: the share of a record's completions without an answer, or cut at the length
-    limit; else the part of that name.
-    """
-    found = ((record.id, _values(record, metric)) for record in records)
-    return {item: value[0] for item, value in found if value}
+    blind = {BASELINES[control]: _estimate(others, "accuracy", seed) for control, others in beside.items()}
+    return Summary(
+        settings=dict(settings),
+        metrics=_estimates(records, METRICS, seed),
+        baselines={"majority_answer": estimate(right, clusters, seed=seed), **blind},
+        by={group: _by(records, group, seed) for group in GROUPS},
+        protocols=_estimates(records, PROTOCOLS, seed),
+        image_worth={
+            control.value: change(others, records, "accuracy", seed=seed) for control, others in beside.items()
+        },
+        calibration=calibration(records, seed=seed),
+        few_clusters=len(set(clusters)) < FEW,
+    )
 
 
 def change(before: Iterable[EvalRecord], after: Iterable[EvalRecord], metric: str, *, seed: int) -> Estimate:
@@ -69,23 +90,6 @@ def change(before: Iterable[EvalRecord], after: Iterable[EvalRecord], metric: st
     before, after = list(before), list(after)
     clusters = {record.id: record.cluster for record in (*before, *after)}
     return paired_difference(values(before, metric), values(after, metric), clusters, seed=seed)
-
-
-def _values(record: EvalRecord, metric: str) -> list[float | None]:
-    """The value alone, or nothing where the metric doesn't apply."""
-    if metric == "accuracy":
-        return [float(record.grade.correct)]
-    if metric == "score":
-        return [record.grade.score]
-    if metric == "reasoning":
-        parts = [record.parts[name] for name in QUALITY if name in record.parts]
-        scored = [part for part in parts if part is not None]
-        return [fmean(scored) if len(scored) == len(parts) else None] if parts else []
-    if metric == "parse_failures":
-        return [fmean(not parse(text, record.shape).answer for text in record.completions)]
-    if metric == "cut_off":
-        return [fmean(finish is Finish.LENGTH for finish in record.finishes)]
-    return [record.parts[metric]] if metric in record.parts else []
 
 
 def _estimate(records: Sequence[EvalRecord], metric: str, seed: int) -> Estimate:
@@ -106,3 +110,12 @@ def _by(records: Sequence[EvalRecord], group: str, seed: int) -> dict[str, Estim
         if value is not None:
             members.setdefault(str(value), []).append(record)
     return {value: _estimates(members[value], GROUPED, seed) for value in sorted(members)}
+
+
+def _read(values: Mapping[str, Any]) -> dict[str, Estimate]:
+    return {name: Estimate(**found) for name, found in values.items()}
+
+
+def _curve(found: Mapping[str, Any]) -> Calibration:
+    bins = (Bin(**{**each, "right": Estimate(**each["right"])}) for each in found["bins"])
+    return Calibration(tuple(bins), found["error"])

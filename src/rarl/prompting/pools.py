@@ -26,6 +26,13 @@ class Pool:
     reasoning: Template
     direct: Template
 
+    def of(self, shape: Shape) -> Template:
+        """The instruction for a shape at inference: one of the two, else the pool's first. ConfigError without any."""
+        found = next((each for each in (self.reasoning, self.direct, *self.templates) if each.shape is shape), None)
+        if found is None:
+            raise ConfigError(f"the pool {self.name} has no instruction of the shape {shape.value!r}; add one to it")
+        return found
+
 
 def load_pool(name_or_path: str | Path) -> Pool:
     """A shipped pool by name, or one from a TOML file. Errors: ConfigError naming file, instruction, key and remedy."""

@@ -1,11 +1,24 @@
 """What came of a run, for people: tables in the terminal, and one HTML file that needs no network."""
 
+from rarl.reporting.comparing import comparison_notes, comparison_tables, comparison_text
 from rarl.reporting.page import write_report
 from rarl.reporting.results import Result, read_results
-from rarl.reporting.tables import dataset_tables, graded_table, headline_table, scored_table, step_table, summary_table
+from rarl.reporting.tables import (
+    calibration_table,
+    dataset_tables,
+    graded_table,
+    headline_table,
+    scored_table,
+    step_table,
+    summary_table,
+)
 
 __all__ = [
     "Result",
+    "calibration_table",
+    "comparison_notes",
+    "comparison_tables",
+    "comparison_text",
     "dataset_tables",
     "graded_table",
     "headline_table",

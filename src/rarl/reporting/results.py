@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
 
 from rarl.errors import RunFolderError
 from rarl.evaluation import Summary, change, read_records
@@ -13,7 +12,12 @@ from rarl.runlog import read_json
 from rarl.types import Estimate, EvalRecord
 
 # What an accuracy must be held against, by its name in summary.json.
-BASELINES = {"majority_answer": "Commonest answer", "shuffled_image": "Another image"}
+BASELINES = {
+    "majority_answer": "Commonest answer",
+    "shuffled_image": "Another image",
+    "blank_image": "Blank image",
+    "question_only": "No image",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,17 +127,7 @@ def _evaluation(folder: Path) -> Evaluation | None:
     if not path.is_file():
         return None
     try:
-        summary = _summary(read_json(path))
+        summary = Summary.from_json(read_json(path))
     except (AttributeError, KeyError, TypeError) as error:
         raise RunFolderError(f"{path} is damaged: it is no summary ({type(error).__name__}: {error})") from None
     return Evaluation(read_records(folder), summary)
-
-
-def _summary(values: dict[str, Any]) -> Summary:
-    settings, baselines, by = (values.pop(name) for name in ("settings", "baselines", "by"))
-    groups = {group: {name: _estimates(found) for name, found in names.items()} for group, names in by.items()}
-    return Summary(settings, _estimates(values), _estimates(baselines), groups)
-
-
-def _estimates(values: Mapping[str, Any]) -> dict[str, Estimate]:
-    return {name: Estimate(**found) for name, found in values.items()}

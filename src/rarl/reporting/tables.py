@@ -6,17 +6,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rarl.evaluation.statistics import FEW
 from rarl.reporting.results import BASELINES, Result, headline, percent, points, verdict
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from rarl.evaluation import Summary
+    from rarl.evaluation.calibration import Calibration
     from rarl.grading import Graded
     from rarl.rewards import ScoredFile
-    from rarl.types import Example
+    from rarl.types import Estimate, Example
 
 _COLOURS = {"better": "green", "worse": "red", "": ""}
+
+
+UNRELIABLE = f"* fewer than {FEW} clusters: the interval is unreliable"
 
 
 def headline_table(result: Result) -> Table:
@@ -24,24 +29,27 @@ def headline_table(result: Result) -> Table:
     table = plain_table(
         f"{result.data}, {result.split}: per cent [95 % interval]", "", "before", "after", "difference", "n"
     )
+    table.padding = 0  # three intervals side by side have no room to give
     for row in headline(result):
         found = row.difference or row.after
         cells = (percent(row.before), percent(row.after), points(row.difference) if row.difference else "")
         style = "dim" if row.baseline else _COLOURS[verdict(row.difference)]
-        table.add_row(row.label, *cells, f"{found.n:,}" if found else "-", style=style)
+        table.add_row(_marked(row.label, found, table), *cells, f"{found.n:,}" if found else "-", style=style)
     return table
 
 
 def summary_table(summary: Summary) -> Table:
-    """All metrics of one evaluation, then its baselines and the accuracy by kind, modality and task."""
+    """All metrics of one evaluation, then what its accuracy must be held against, other protocols, and groups."""
     settings = summary.settings
     table = plain_table(f"{settings['data']}, {settings['split']}", "", "% [95 % interval]", "n", "unscored")
-    lines = [(name.replace("_", " "), found, "") for name, found in summary.metrics.items()]
+    lines = [(_words(name), found, "") for name, found in summary.metrics.items()]
     lines += [
         (f"accuracy, {label.lower()}", summary.baselines[name], "dim")
         for name, label in BASELINES.items()
         if name in summary.baselines
     ]
+    others = {name: found for name, found in summary.protocols.items() if name not in ("strict", *summary.metrics)}
+    lines += [(f"protocol {_words(name)}", found, "") for name, found in others.items()]
     lines += [
         (f"accuracy, {group} {name}", found["accuracy"], "")
         for group, names in summary.by.items()
@@ -49,8 +57,33 @@ def summary_table(summary: Summary) -> Table:
         if len(names) > 1
     ]
     for label, found, style in lines:
-        table.add_row(label, percent(found), f"{found.n:,}", f"{found.unscored:,}", style=style)
+        cells = (percent(found), f"{found.n:,}", f"{found.unscored:,}")
+        table.add_row(_marked(label, found, table), *cells, style=style)
+    for name, found in summary.image_worth.items():
+        cells = (points(found), f"{found.n:,}", f"{found.unscored:,}")
+        table.add_row(_marked(f"the image is worth, against {_words(name)}", found, table), *cells, style="bold")
     return table
+
+
+def calibration_table(curve: Calibration) -> Table:
+    """The share of right answers by the share of votes that they got."""
+    title = f"calibration of the vote, expected error {100 * curve.error:.1f}"
+    table = plain_table(title, "share of votes, %", "right, % [95 % interval]", "n")
+    for each in curve.bins:
+        table.add_row(_marked(f"{100 * each.share:.0f}", each.right, table), percent(each.right), f"{each.right.n:,}")
+    return table
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _marked(label: str, found: Estimate | None, table: Table) -> str:
+    """With a star, and what it means below the table, where the interval is not to be relied on."""
+    if found is None or found.clusters >= FEW or found.low is None:
+        return label
+    table.caption, table.caption_justify = UNRELIABLE, "left"
+    return f"{label}*"
 
 
 def dataset_tables(examples: Sequence[Example], number: int) -> list[Table]:

@@ -1,14 +1,46 @@
-"""What an accuracy must be held against: the commonest answer, and the same questions on other images."""
+"""What an accuracy must be held against: the commonest answer, and the same questions without their images."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+from PIL import Image
+
+from rarl.config import Control
 from rarl.draws import Draws
 from rarl.grading import grade
-from rarl.types import Example, Grade
+from rarl.types import Example, Grade, ImageSource
+
+GREY = (128, 128, 128)  # near 0 once a processor has normalised it
+
+
+@dataclass(frozen=True, slots=True)
+class Blank:
+    """A grey image of the size of another one, so that the prompt has as many vision tokens."""
+
+    source: ImageSource
+
+    @property
+    def name(self) -> str:
+        return f"blank for {self.source.name}"
+
+    def read(self) -> Image.Image:
+        return Image.new("RGB", self.source.read().size, GREY)
+
+
+def under(control: Control, examples: Iterable[Example], draws: Draws) -> list[Example] | None:
+    """The questions as the control asks them; None where images cannot be swapped, see `swap_images`."""
+    examples = list(examples)
+    if control is Control.SWAPPED:
+        return swap_images(examples, draws.at("swap"))
+    if control is Control.BLANK:
+        return [dataclasses.replace(each, images=tuple(map(Blank, each.images))) for each in examples]
+    if control is Control.QUESTION_ONLY:
+        return [dataclasses.replace(each, images=()) for each in examples]
+    return examples
 
 
 def majority_grades(examples: Sequence[Example]) -> dict[str, Grade]:

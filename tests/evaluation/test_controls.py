@@ -1,11 +1,16 @@
+import dataclasses
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from evaluation.scripted import Named
+from rarl.config import Control
 from rarl.draws import Draws
-from rarl.evaluation.baselines import majority_grades, swap_images
+from rarl.evaluation.controls import GREY, Blank, majority_grades, swap_images, under
+from rarl.prompting import ask, load_pool
 from rarl.types import Example, QuestionKind
 
 
@@ -52,3 +57,35 @@ def test_the_swap_is_seeded() -> None:
     examples = [example(number, f"c{number}") for number in range(20)]
     assert swap_images(examples, Draws(0)) == swap_images(examples, Draws(0))
     assert swap_images(examples, Draws(0)) != swap_images(examples, Draws(1))
+
+
+@pytest.mark.parametrize("control", list(Control))
+def test_a_control_changes_the_images_alone(control: Control) -> None:
+    examples = [example(number, f"c{number}") for number in range(6)]
+    asked = under(control, examples, Draws(0))
+    assert asked is not None
+    assert [dataclasses.replace(item, images=()) for item in asked] == [
+        dataclasses.replace(item, images=()) for item in examples
+    ]
+    same = [item.images == own.images for item, own in zip(asked, examples, strict=True)]
+    assert same == [control is Control.NONE] * 6
+
+
+def test_a_blank_image_has_the_size_of_the_one_it_stands_for() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Wide:
+        name: str
+
+        def read(self) -> Image.Image:
+            return Image.new("RGB", (60, 20), (7, 8, 9))
+
+    [blank] = under(Control.BLANK, [dataclasses.replace(example(0, "c"), images=(Wide("scan"),))], Draws(0))
+    [image] = blank.images
+    assert (image.name, image.read().size, image.read().getcolors()) == ("blank for scan", (60, 20), [(1200, GREY)])
+    assert hash(image) == hash(Blank(Wide("scan")))
+
+
+def test_without_any_image_the_prompt_has_no_place_for_one() -> None:
+    [asked] = under(Control.QUESTION_ONLY, [example(0, "c")], Draws(0))
+    [message] = ask(asked, load_pool("default").direct).messages
+    assert [part["type"] for part in message["content"]] == ["text"]

@@ -1,0 +1,161 @@
+"""Two or more runs on the same questions: each beside the first, with what chance alone would explain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Any
+
+from rarl.errors import RarlError, RunFolderError
+from rarl.evaluation.protocols import ALL, values
+from rarl.evaluation.records import RECORDS, SETTINGS, read_records
+from rarl.evaluation.significance import Paired, compare_paired, holm
+from rarl.evaluation.statistics import FEW, estimate
+from rarl.registry import nearest
+from rarl.runlog import read_json
+from rarl.types import Estimate, EvalRecord
+
+COMPARED = ("accuracy", "relaxed", "reasoning", "judge_correctness", "judge_explanation")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One run's metric on the questions of a set that all runs answered; `paired` is to the first run, which has none.
+
+    `p` in `paired` is that of one comparison; `holm` is corrected for all comparisons of the metric.
+    """
+
+    data: str
+    metric: str
+    run: str
+    found: Estimate
+    paired: Paired | None
+    holm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Lines by data set, metric and run, and in `notes` what was left out or is not to be relied on."""
+
+    runs: tuple[str, ...]
+    lines: tuple[Line, ...]
+    unshared: Mapping[str, int]  # by data set: questions that not every run answered
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One run's evaluation of one data set."""
+
+    run: str
+    settings: Mapping[str, Any]
+    records: Mapping[str, EvalRecord]
+
+
+def compare(folders: Sequence[str | Path], *, metrics: Sequence[str] | None = None, seed: int = 0) -> Comparison:
+    """Every run beside the first, on each data set and split that all have: folders of runs or of evaluations.
+
+    `metrics` are names of docs/evaluation.md; by default those of COMPARED that apply in every run. Errors:
+    RunFolderError for fewer than two folders, one without an evaluation, none in common, or other questions.
+    """
+    if len(folders) < 2:
+        raise RunFolderError("a comparison needs the folders of two runs or more")
+    for name in metrics or ():
+        if name not in ALL:
+            raise RarlError(f"unknown metric {name!r}{nearest(name, ALL)} Known: {', '.join(ALL)}")
+    names = _names([Path(folder) for folder in folders])
+    found = dict(zip(names, map(_evaluations, map(Path, folders)), strict=True))
+    everywhere = list(dict.fromkeys(data for each in found.values() for data in each))
+    shared = [data for data in everywhere if all(data in each for each in found.values())]
+    if not shared:
+        raise RunFolderError(f"{', '.join(names)} have no data set and split in common: nothing can be compared")
+    notes = [f"{data} is left out: not every run has it" for data in everywhere if data not in shared]
+    lines: list[Line] = []
+    unshared = {}
+    for data in shared:
+        sides = [_side(name, each[data]) for name, each in found.items()]
+        _require_same_questions(data, sides)
+        ids = [item for item in sides[0].records if all(item in side.records for side in sides)]
+        unshared[data] = len({item for side in sides for item in side.records}) - len(ids)
+        for metric in metrics or COMPARED:
+            if note := _other_judges(data, metric, sides):
+                notes.append(note)
+            else:
+                lines += _lines(data, metric, sides, ids, seed)
+        if len({sides[0].records[item].cluster for item in ids}) < FEW:
+            notes.append(f"{data} has fewer than {FEW} clusters: its intervals are unreliable")
+    return Comparison(tuple(names), tuple(_corrected(lines)), unshared, tuple(notes))
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The folders' own names where these differ."""
+    own = [folder.resolve().name for folder in folders]
+    return own if len(set(own)) == len(own) else [str(folder) for folder in folders]
+
+
+def _evaluations(folder: Path) -> dict[str, Path]:
+    """By "set, split": the folder itself, those of a run after training, or those of one call on several sets."""
+    for pattern in (RECORDS, f"eval/*/{RECORDS}", f"*/{RECORDS}"):
+        if places := sorted(path.parent for path in folder.glob(pattern)):
+            return {_title(read_json(place / SETTINGS), place): place for place in places}
+    raise RunFolderError(f"{folder} holds no evaluation; give the folder of a run, or of rarl eval")
+
+
+def _title(settings: Mapping[str, Any], place: Path) -> str:
+    try:
+        return f"{PurePath(settings['data']).name}, {settings['split']}"
+    except (KeyError, TypeError):
+        raise RunFolderError(f"{place / SETTINGS} is damaged: it names no data set and split") from None
+
+
+def _side(run: str, folder: Path) -> _Side:
+    return _Side(run, read_json(folder / SETTINGS), {record.id: record for record in read_records(folder)})
+
+
+def _require_same_questions(data: str, sides: Sequence[_Side]) -> None:
+    first, *others = sides
+    for side in others:
+        old, new = (each.settings.get("questions_digest") for each in (first, side))
+        if old != new:
+            raise RunFolderError(
+                f"{first.run} and {side.run} were asked other questions of {data} (digests {old} and {new}); "
+                "evaluate both on the same files, with the same seed and eval.limit"
+            )
+
+
+def _other_judges(data: str, metric: str, sides: Iterable[_Side]) -> str | None:
+    """That a judge's metric can't be compared: not the same judge, or not by the same rubric."""
+    axis = metric.removeprefix("judge_")
+    verdicts = [record.verdicts.get(axis) for side in sides for record in side.records.values()]
+    judges = list(dict.fromkeys(f"{each.judge} ({each.rubric})" for each in verdicts if each and each.rubric))
+    return f"{metric} on {data} is left out: judged by {' and by '.join(judges)}" if len(judges) > 1 else None
+
+
+def _lines(data: str, metric: str, sides: Sequence[_Side], ids: Sequence[str], seed: int) -> list[Line]:
+    """None where the metric applies to nothing in one of the runs."""
+    clusters = {item: sides[0].records[item].cluster for item in ids}
+    known = [values((side.records[item] for item in ids), metric) for side in sides]
+    if not all(known):
+        return []
+    return [
+        Line(
+            data,
+            metric,
+            side.run,
+            estimate(list(own.values()), [clusters[item] for item in own], seed=seed),
+            compare_paired(known[0], own, clusters, seed=seed) if place else None,
+        )
+        for place, (side, own) in enumerate(zip(sides, known, strict=True))
+    ]
+
+
+def _corrected(lines: Sequence[Line]) -> list[Line]:
+    """With Holm's correction over the comparisons of one metric, on whatever data set and of whatever run."""
+    corrected = list(lines)
+    for metric in dict.fromkeys(line.metric for line in lines):
+        places = [place for place, line in enumerate(lines) if line.metric == metric and line.paired]
+        p_values = [paired.p for place in places if (paired := lines[place].paired)]
+        for place, p in zip(places, holm(p_values), strict=True):
+            corrected[place] = replace(lines[place], holm=p)
+    return corrected

@@ -1,0 +1,151 @@
+"""A comparison of runs as tables: for the terminal, and as Markdown, CSV and LaTeX for where it is published."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from rarl.errors import ConfigError
+from rarl.evaluation.comparison import Comparison, Line
+from rarl.registry import nearest
+from rarl.reporting.results import percent, points
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+HEAD = ("run", "% [95 % interval]", "difference", "p", "p (Holm)", "could show", "n", "clusters", "unscored")
+_ESTIMATE = ("mean", "low", "high", "n", "clusters", "unscored")
+_LATEX = str.maketrans(
+    {
+        **{character: f"\\{character}" for character in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "|": r"\textbar{}",
+        "<": r"$<$",
+        ">": r"$>$",
+    }
+)
+
+
+def comparison_tables(found: Comparison) -> list[Table]:
+    """A table for each data set and metric; p-values here are Holm's."""
+    from rich.markup import escape
+
+    from rarl.reporting.tables import plain_table
+
+    tables = []
+    for (data, metric), lines in _grouped(found).items():
+        table = plain_table(f"{data}: {_words(metric)}", *(name for name in HEAD if name != "p"))
+        for line in lines:
+            name, own, difference, _, *rest = cells(line)
+            table.add_row(escape(name), own, difference, *rest, style=_style(line))
+        tables.append(table)
+    return tables
+
+
+def comparison_text(found: Comparison, form: str) -> str:
+    """The comparison in one of FORMATS; ConfigError for another."""
+    if form not in FORMATS:
+        raise ConfigError(f"unknown format {form!r}{nearest(form, FORMATS)} Known: {', '.join(FORMATS)}")
+    return FORMATS[form](found)
+
+
+def comparison_notes(found: Comparison) -> list[str]:
+    """What a reader must know beside the numbers, a line each."""
+    counts = {data: count for data, count in found.unshared.items() if count}
+    return [
+        f"Differences are to {found.runs[0]}, by question, in points; p from tossing signs by cluster, Holm's over all "
+        "of a metric; a true difference of the size that it could show is found 4 times in 5 at 5 %.",
+        *(
+            f"{count:,} questions of {data} are left out: not every run answered them."
+            for data, count in counts.items()
+        ),
+        *(f"{note}." for note in found.notes),
+    ]
+
+
+def cells(line: Line) -> tuple[str, ...]:
+    """A line in words, under HEAD. Of a comparison n, clusters and unscored are those of the difference."""
+    counted = line.paired.difference if line.paired else line.found
+    numbers = (f"{counted.n:,}", f"{counted.clusters:,}", f"{counted.unscored:,}")
+    if line.paired is None:
+        return line.run, percent(line.found), "", "", "", "", *numbers
+    smallest = line.paired.smallest
+    could_show = "-" if smallest is None else f"{100 * smallest:.1f}"
+    difference = points(line.paired.difference)
+    return line.run, percent(line.found), difference, _p(line.paired.p), _p(line.holm), could_show, *numbers
+
+
+def _markdown(found: Comparison) -> str:
+    lines = []
+    for (data, metric), members in _grouped(found).items():
+        lines += [f"**{data}: {_words(metric)}**", "", _row(HEAD), _row(["---"] * len(HEAD))]
+        lines += [_row([cell.replace("|", r"\|") for cell in cells(line)]) for line in members]
+        lines.append("")
+    return "\n".join([*lines, *(f"- {note}" for note in comparison_notes(found))]) + "\n"
+
+
+def _csv(found: Comparison) -> str:
+    """Plain numbers, not rounded, empty where there are none; shares and differences of shares from 0 to 1."""
+    file = io.StringIO()
+    sides = [f"{of}{name}" for of in ("", "difference_") for name in _ESTIMATE]
+    head = ["data", "metric", "run", *sides, "p", "p_holm", "could_show"]
+    writer = csv.DictWriter(file, head, lineterminator="\n")
+    writer.writeheader()
+    for line in found.lines:
+        row: dict[str, object] = {"data": line.data, "metric": line.metric, "run": line.run}
+        row |= {name: getattr(line.found, name) for name in _ESTIMATE}
+        if line.paired:
+            row |= {f"difference_{name}": getattr(line.paired.difference, name) for name in _ESTIMATE}
+            row |= {"p": line.paired.p, "p_holm": line.holm, "could_show": line.paired.smallest}
+        writer.writerow(row)
+    return file.getvalue()
+
+
+def _latex(found: Comparison) -> str:
+    """One tabular for the package booktabs."""
+    lines = [rf"\begin{{tabular}}{{l{'r' * (len(HEAD) - 1)}}}", r"\toprule", _latex_row(HEAD)]
+    for (data, metric), members in _grouped(found).items():
+        title = f"{data}: {_words(metric)}".translate(_LATEX)
+        lines += [r"\midrule", rf"\multicolumn{{{len(HEAD)}}}{{l}}{{{title}}} \\"]
+        lines += [_latex_row(cells(line)) for line in members]
+    notes = [f"% {note}" for note in comparison_notes(found)]
+    return "\n".join([*notes, *lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+
+
+FORMATS: Mapping[str, Callable[[Comparison], str]] = {"md": _markdown, "csv": _csv, "latex": _latex}
+
+
+def _grouped(found: Comparison) -> dict[tuple[str, str], list[Line]]:
+    groups: dict[tuple[str, str], list[Line]] = {}
+    for line in found.lines:
+        groups.setdefault((line.data, line.metric), []).append(line)
+    return groups
+
+
+def _style(line: Line) -> str:
+    """Coloured where chance is no explanation even among all the comparisons."""
+    if line.paired is None or line.holm is None or line.holm > 0.05:
+        return ""
+    return "green" if (line.paired.difference.mean or 0.0) > 0 else "red"
+
+
+def _words(metric: str) -> str:
+    return metric.replace("_", " ")
+
+
+def _row(texts: Sequence[str]) -> str:
+    return f"| {' | '.join(texts)} |"
+
+
+def _latex_row(texts: Sequence[str]) -> str:
+    return " & ".join(text.translate(_LATEX) for text in texts) + r" \\"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -1,0 +1,131 @@
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from evaluation.scripted import record
+from rarl.errors import RarlError, RunFolderError
+from rarl.evaluation import compare
+from rarl.evaluation import records as store
+from rarl.types import EvalRecord, Grade, QuestionKind, Verdict
+
+
+def answered(number: int, right: bool, **changes: object) -> EvalRecord:
+    grade = Grade(right, float(right), QuestionKind.OPEN, "exact", "left", "left")
+    return record(f"q{number}", cluster=f"c{number // 2}", grade=grade, parts={}, **changes)
+
+
+def evaluation(folder: Path, right: Sequence[bool], digest: str = "d1", split: str = "test", **changes: object) -> Path:
+    store.resume(folder, {"data": "/data/ward.py:load", "split": split, "questions_digest": digest})
+    store.append(folder, [answered(number, each, **changes) for number, each in enumerate(right)])
+    return folder
+
+
+ALL, NONE = [True] * 8, [False] * 8
+HALF = [True, True, True, True, False, False, False, False]
+
+
+def test_two_runs_beside_each_other(tmp_path: Path) -> None:
+    found = compare([evaluation(tmp_path / "base", HALF), evaluation(tmp_path / "tuned", ALL)])
+    first, second = found.lines
+    assert found.runs == ("base", "tuned")
+    assert (first.data, first.metric, first.run, first.found.mean, first.paired) == (
+        "ward.py:load, test",
+        "accuracy",
+        "base",
+        0.5,
+        None,
+    )
+    assert (second.run, second.found.mean) == ("tuned", 1.0)
+    # images c2 and c3 improve by 2 questions each: sums 0 0 2 2, of whose signs 2 of 4 reach 4
+    assert (second.paired.difference.mean, second.paired.difference.n, second.paired.p) == (0.5, 8, 0.5)
+    assert second.holm == 0.5
+    # residuals -1 -1 1 1: SE = sqrt(4/3 x 4) / 8 = 0.289
+    assert second.paired.smallest == pytest.approx(2.8016 * 0.28868, rel=1e-4)
+    assert found.unshared == {"ward.py:load, test": 0}
+    assert any("fewer than 30 clusters" in note for note in found.notes)
+
+
+def test_holm_is_over_all_comparisons_of_a_metric(tmp_path: Path) -> None:
+    runs = {"base": NONE * 4, "good": ALL * 4, "same": NONE * 4}
+    for split in ("test", "unseen"):
+        for name, right in runs.items():
+            evaluation(tmp_path / name / "eval" / f"ward-{split}", right, split=split)
+    found = compare([tmp_path / name for name in runs])
+    p_values = [(line.run, line.paired.p, line.holm) for line in found.lines if line.paired]
+    exact = 1 / 20_001  # 16 images
+    assert p_values == 2 * [("good", pytest.approx(exact), pytest.approx(4 * exact)), ("same", 1.0, 1.0)]
+
+
+def test_only_items_of_every_run_are_compared(tmp_path: Path) -> None:
+    found = compare([evaluation(tmp_path / "a", ALL), evaluation(tmp_path / "killed", [False] * 5)])
+    assert [line.found.n for line in found.lines] == [5, 5]
+    assert [line.found.mean for line in found.lines] == [1.0, 0.0]
+    assert found.unshared == {"ward.py:load, test": 3}
+
+
+def test_other_questions_are_refused_by_name(tmp_path: Path) -> None:
+    folders = [evaluation(tmp_path / "a", ALL), evaluation(tmp_path / "b", ALL, digest="d2")]
+    with pytest.raises(
+        RunFolderError, match=r"a and b were asked other questions of ward\.py:load, test \(digests d1 and d2"
+    ):
+        compare(folders)
+
+
+def test_what_not_every_run_has_is_said(tmp_path: Path) -> None:
+    for name, splits in (("a", ("test", "unseen")), ("b", ("test",))):
+        for split in splits:
+            evaluation(tmp_path / name / f"ward-{split}", ALL, split=split)
+    found = compare([tmp_path / "a", tmp_path / "b"])
+    assert {line.data for line in found.lines} == {"ward.py:load, test"}
+    assert "ward.py:load, unseen is left out: not every run has it" in found.notes
+    with pytest.raises(RunFolderError, match="no data set and split in common"):
+        compare([tmp_path / "a/ward-unseen", tmp_path / "b"])
+
+
+def test_the_evaluation_after_training_is_a_runs(tmp_path: Path) -> None:
+    evaluation(tmp_path / "run/eval/ward-test", ALL)
+    evaluation(tmp_path / "run/eval/before/ward-test", NONE)
+    evaluation(tmp_path / "run/eval/ward-test/swapped", HALF)
+    found = compare([tmp_path / "run/eval/before", tmp_path / "run"])
+    assert [line.found.mean for line in found.lines] == [0.0, 1.0]
+
+
+def test_runs_of_one_name_are_called_by_their_paths(tmp_path: Path) -> None:
+    found = compare([evaluation(tmp_path / "a/eval-1", ALL), evaluation(tmp_path / "b/eval-1", NONE)])
+    assert found.runs == (str(tmp_path / "a/eval-1"), str(tmp_path / "b/eval-1"))
+
+
+def verdicts(judge: str, value: float | None) -> dict[str, Verdict]:
+    return {"correctness": Verdict(value, "correctness", "", judge, "r1")}
+
+
+def test_a_judges_metric_with_what_it_could_not_score(tmp_path: Path) -> None:
+    folders = [
+        evaluation(tmp_path / name, ALL, verdicts=verdicts("m", value)) for name, value in (("a", 0), ("b", None))
+    ]
+    found = compare(folders, metrics=["judge_correctness"])
+    assert [line.found.unscored for line in found.lines] == [0, 8]
+    assert (found.lines[1].paired.difference.unscored, found.lines[1].paired.p) == (8, None)
+
+
+def test_other_judges_are_not_compared(tmp_path: Path) -> None:
+    folders = [evaluation(tmp_path / name, ALL, verdicts=verdicts(name, 1.0)) for name in ("a", "b")]
+    found = compare(folders)
+    assert {line.metric for line in found.lines} == {"accuracy"}
+    assert "judge_correctness on ward.py:load, test is left out: judged by a (r1) and by b (r1)" in found.notes
+
+
+def test_mistakes_are_one_line(tmp_path: Path) -> None:
+    folder = evaluation(tmp_path / "a", ALL)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunFolderError, match="two runs or more"):
+        compare([folder])
+    with pytest.raises(RunFolderError, match="empty holds no evaluation"):
+        compare([folder, tmp_path / "empty"])
+    with pytest.raises(RarlError, match="unknown metric 'acuracy'; did you mean 'accuracy'"):
+        compare([folder, folder], metrics=["acuracy"])
+    (folder / "settings.json").write_text(json.dumps({"data": "ward"}))
+    with pytest.raises(RunFolderError, match=r"settings\.json is damaged"):
+        compare([folder, folder])
