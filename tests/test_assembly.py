@@ -316,7 +316,7 @@ def test_micro_batches_are_cut_to_the_memory_and_the_run_remembers_it(
     assert 1000 < cut < 60000
     assert f"train.tokens_per_batch is {cut} in this run" in caplog.text
     assert settled(RunConfig.load("configs/quickstart.toml")).train.tokens_per_batch == min(cut, 16384)
-    monkeypatch.setattr("rarl.planning._memory_of", lambda device: 500_000_000)
+    monkeypatch.setattr("rarl.planning._memory_of", lambda device: 410_000_000)
     caplog.clear()
-    assert settled(config).train.tokens_per_batch == 1  # one completion is the least, and it is said that it won't fit
+    assert settled(config) == config  # not one completion fits, so no smaller number helps, and that is said
     assert "this run needs" in caplog.text

@@ -8,7 +8,6 @@ import pytest
 
 import rarl
 from rarl import evaluating
-from rarl.config import RunConfig
 from rarl.engines import NativeEngine
 from rarl.errors import ConfigError, DataError, MissingExtraError, ModelError
 from rarl.evaluating import EvalSet, evaluate_sets
@@ -49,7 +48,8 @@ def test_every_control_is_in_the_summary(tmp_path: Path) -> None:
 def test_an_evaluation_under_a_control_is_the_baseline_of_one_without(control: str, tmp_path: Path) -> None:
     evaluate(tmp_path / "beside", f'eval.baselines=["{control}"]')
     evaluate(tmp_path / "alone", f"eval.control={control}")
-    assert rows(tmp_path / "alone") == rows(tmp_path / "beside" / control)
+    alone = [row | {"verdicts": {}} for row in rows(tmp_path / "alone")]  # a baseline is not judged
+    assert alone == rows(tmp_path / "beside" / control)
 
 
 def test_several_sets_with_one_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,8 +106,17 @@ def registered() -> Iterator[str]:
 def test_the_configured_judge_is_asked(registered: str, tmp_path: Path) -> None:
     summary = evaluate(tmp_path / "eval", f"judge.kind={registered}")
     assert summary.metrics["judge_correctness"].n == 4
-    assert json.loads((tmp_path / "eval/judge.json").read_text()) == {"kind": registered}
-    assert evaluating.judge_of(RunConfig()) is None
+    assert json.loads((tmp_path / "eval/judge.json").read_text())["kind"] == registered
+
+
+def test_the_rules_judge_correctness_where_no_judge_is_configured(tmp_path: Path) -> None:
+    summary = evaluate(tmp_path / "eval")
+    assert summary.metrics["judge_correctness"].n == 4
+    assert "judge_explanation" not in summary.metrics
+    assert {row["verdicts"]["correctness"]["judge"] for row in rows(tmp_path / "eval")} <= {
+        "rules (not a language model)",
+        "nobody",
+    }
 
 
 def test_a_batch_takes_as_many_steps_as_its_longest_completion(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

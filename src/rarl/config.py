@@ -82,13 +82,7 @@ class RolloutSection(Section):
 
 
 class RewardSection(Section):
-    weights: dict[str, float] = {
-        "format": 0.1,
-        "accuracy": 1.0,
-        "grounding": 0.4,
-        "consistency": 0.2,
-        "substance": 0.1,
-    }
+    weights: dict[str, float] = {"format": 0.1, "accuracy": 1.0, "grounding": 0.4, "consistency": 0.2, "substance": 0.1}
     # A gated part counts in proportion to its gates: r_k is multiplied by each gate's own value.
     # By default all but accuracy add up to less than what a wrong answer lacks: see docs/rewards.md.
     gates: dict[str, tuple[str, ...]] = {

@@ -1,6 +1,7 @@
 """Real kills (SIGKILL) of an evaluation with a control and a judge, at every kind of moment."""
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -16,8 +17,9 @@ Start = Callable[..., int]
 def start() -> Iterator[Start]:
     """Evaluates in a folder up to a moment; the status by which the process ended."""
     script = Path(__file__).with_name("killed.py")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}  # it imports what the tests do
     with subprocess.Popen(
-        [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as forking:
 
         def run(folder: Path, moment: str = "never", count: int = 0) -> int:

@@ -18,7 +18,9 @@ RECORDS = [record(f"q{number}", answer=f"answer {number}", reasoning=f"because {
 
 def example(item: str) -> Example:
     facts = (Fact("side", "left", ("right",)),)
-    return Example(item, "c", (), "Where?", "left", ("left", "right"), rationale="It lies left.", facts=facts)
+    return Example(
+        item, "c", (), "Where?", "left", ("left", "right"), modality="CT", rationale="It lies left.", facts=facts
+    )
 
 
 class Judge:
@@ -49,7 +51,7 @@ def test_both_axes_are_in_the_records_on_disk(tmp_path: Path) -> None:
     assert found == read_records(tmp_path)
     assert [replace(each, verdicts={}) for each in found] == RECORDS
     rows = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
-    right = {"value": 1.0, "axis": "correctness", "raw": "on q0", "judge": "m", "rubric": "rubric-1"}
+    right = {"value": 1.0, "axis": "correctness", "raw": "on q0", "judge": "m", "rubric": "rubric-1", "failure": ""}
     assert rows[0]["verdicts"] == {"correctness": right, "explanation": {**right, "axis": "explanation"}}
     assert [row["verdicts"]["correctness"]["value"] for row in rows] == [1.0, 0.0, 1.0]
     assert not (tmp_path / "verdicts.jsonl").exists()
@@ -57,9 +59,9 @@ def test_both_axes_are_in_the_records_on_disk(tmp_path: Path) -> None:
 
 def test_what_a_judge_is_asked(tmp_path: Path) -> None:
     judge = Judge()
-    run(tmp_path, judge, [replace(RECORDS[0], options=("left", "right"), modality="CT")])
+    run(tmp_path, judge, RECORDS[:1])
     correctness, explanation = judge.asked
-    shared = {"id": "q0", "question": RECORDS[0].question, "answer": "answer 0", "modality": "CT"}
+    shared = {"id": "q0", "question": "Where?", "answer": "answer 0", "modality": "CT"}
     for query in judge.asked:
         assert {name: getattr(query, name) for name in shared} == shared
         assert query.options == ("left", "right")
