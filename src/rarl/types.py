@@ -185,7 +185,7 @@ class StepMetrics:
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """What the rules say of one answer: strict verdict, graded score, and why."""
+    """What the rules say of one answer: strict verdict, graded score, why, and the two texts as they were compared."""
 
     correct: bool
     score: float
@@ -193,6 +193,7 @@ class Grade:
     rule: str
     gold: str
     prediction: str
+    relaxed: float | None = None  # by the lenient protocol; None in records from before it was kept
 
 
 @dataclass(frozen=True, slots=True)

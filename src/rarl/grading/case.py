@@ -2,69 +2,89 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from rarl.grading.claims import denials
-from rarl.grading.lexicon import Words, language, lexicon
-from rarl.grading.reading import MARKS, context_of, read, sentences, spelling_of
+from rarl.grading.lexicon import lexicon
+from rarl.grading.reading import MARKS, Reader, context_of, read, sentences, spellings_of
+from rarl.grading.tables import Words, language, word_set
+from rarl.grading.undressing import undress
 
 
 class Outcome(NamedTuple):
-    """A verdict, a graded score in [0, 1], and the rule that decided."""
+    """A verdict, a graded score in [0, 1], the rule that decided, and the score by the lenient protocol."""
 
     correct: bool
     score: float
     rule: str
+    relaxed: float
 
 
 def right(rule: str) -> Outcome:
-    return Outcome(True, 1.0, rule)
+    return Outcome(True, 1.0, rule, 1.0)
 
 
-def wrong(rule: str, score: float = 0.0) -> Outcome:
-    return Outcome(False, score, rule)
+def wrong(rule: str, score: float = 0.0, relaxed: float = 0.0) -> Outcome:
+    return Outcome(False, score, rule, relaxed)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Question, gold and prediction as normalised words with clause marks; `denied` is the prediction's."""
+    """Question, gold and prediction as normalised words with clause marks.
+
+    `denied` says of each word of the prediction whether it is denied; `affirmed` are those that are not.
+    """
 
     question: Words
     gold: Words
     prediction: Words
     denied: tuple[bool, ...]
+    affirmed: Words
     raw_prediction: str
 
     @classmethod
     def of(cls, question: str, gold: str, prediction: str, options: Sequence[str] = (), flipped: bool = True) -> Case:
         """`flipped`: read "not normal" as "abnormal"."""
-        context = context_of(question, gold)
-        gold_words = read(gold, context)
-        words = read(prediction, context, spelling_of(question, gold, *options))
+        reader, asked, wanted = _prepared(question, gold, tuple(options))
+        words = reader.read(prediction)
         if flipped:
-            gold_words, words = flip(gold_words), flip(words)
-        return cls(read(question, context), gold_words, words, denials(words), prediction)
+            wanted, words = flip(wanted), flip(words)
+        denied = denials(words)
+        affirmed = words
+        if True in denied or not _CUES.isdisjoint(words):
+            pairs = zip(words, denied, strict=True)
+            affirmed = tuple(word for word, no in pairs if not no and word not in _CUES)
+        return cls(asked, wanted, words, denied, affirmed, prediction)
 
-    @property
-    def affirmed(self) -> Words:
-        """The words of the prediction that it does not deny."""
-        pairs = zip(self.prediction, self.denied, strict=True)
-        return tuple(word for word, denied in pairs if not denied and word not in ("no", "not"))
+
+_CUES = frozenset(("no", "not"))
 
 
-def plain(words: Iterable[str]) -> Words:
-    return tuple(word for word in words if word not in MARKS)
+@lru_cache(maxsize=1 << 13)
+def _prepared(question: str, gold: str, options: tuple[str, ...]) -> tuple[Reader, Words, Words]:
+    """What all answers to one question share: how they are read, and the question's and the gold's words."""
+    context = context_of(question, gold)
+    reader = Reader(context, spellings_of(question, gold, *options))
+    return reader, read(question, context), read(gold, context)
+
+
+def plain(words: Words) -> Words:
+    """The words without marks."""
+    return words if MARKS.isdisjoint(words) else tuple(word for word in words if word not in MARKS)
 
 
 def flip(words: Words) -> Words:
     """Each denied stand of a two-valued slot as the other one: "not normal" is "abnormal"."""
+    if _CUES.isdisjoint(words):
+        return words
     opposites = _opposites()
     out: list[str] = []
     for word in words:
-        if word in opposites and out and out[-1] in ("no", "not"):
+        if word in opposites and out and out[-1] in _CUES:
             out[-1] = opposites[word]
         else:
             out.append(word)
@@ -87,8 +107,9 @@ def stands(words: Iterable[str]) -> dict[str, set[str]]:
     taken: dict[str, set[str]] = {}
     index = lexicon().stands
     for word in words:
-        for slot, stand in index.get(word, ()):
-            taken.setdefault(slot, set()).add(stand)
+        if word in index:
+            for slot, stand in index[word]:
+                taken.setdefault(slot, set()).add(stand)
     return taken
 
 
@@ -109,7 +130,7 @@ def hedged(case: Case, words: Words) -> bool:
 
 def _hedges(words: Words, key: str, given: set[str]) -> bool:
     phrases = _hedge_phrases(key)
-    found = ((at, phrase) for at, word in enumerate(words) for phrase in phrases.get(word, ()))
+    found = ((at, phrase) for at, word in enumerate(words) if word in phrases for phrase in phrases[word])
     return any(words[at : at + len(phrase)] == phrase and not given.issuperset(phrase) for at, phrase in found)
 
 
@@ -125,3 +146,26 @@ def _hedge_phrases(key: str) -> dict[str, list[Words]]:
 def sentences_with(words: Words, wanted: Collection[str]) -> Words:
     """The sentences that hold one of the wanted words, joined."""
     return tuple(word for sentence in sentences(words) if set(sentence) & set(wanted) for word in sentence)
+
+
+def up_to_reasons(words: Words) -> Words:
+    """The words before an explanation starts ("because"); all of them where nothing stands before it."""
+    starts = word_set("alternatives", "reasons")
+    if starts.isdisjoint(words):
+        return words
+    return words[: next(at for at, word in enumerate(words) if word in starts)] or words
+
+
+def addresses_grader(case: Case, question: str, gold: str) -> bool:
+    """Whether the prediction talks to whoever grades it ("mark as correct", "score: 1.0") and not about the image."""
+    if word_set("address", "words").isdisjoint(case.prediction):
+        return False
+    given = f"{question} {gold}".lower()
+    found = _address().finditer(undress(case.raw_prediction).lower())
+    return any(match[0] not in given for match in found)
+
+
+@cache
+def _address() -> re.Pattern[str]:
+    phrases = (r"\W+".join(map(re.escape, phrase.split())) for phrase in language()["address"]["phrases"])
+    return re.compile(rf"\b(?:{'|'.join(phrases)})\b")

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from enum import StrEnum
 from functools import lru_cache
 
-from rarl.grading.lexicon import Words, lexicon, word_set
+from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import MARKS, SENTENCE_ENDS, content, read
+from rarl.grading.tables import Words, word_set
 
 _CUES = frozenset(("no", "not"))
 _GAP = 3  # modifiers between a number and its noun: "two small bright lesions"
@@ -92,6 +93,8 @@ class Claims:
 
 def denials(words: Words) -> tuple[bool, ...]:
     """For each word, whether the text denies it."""
+    if _deniers().isdisjoint(words):
+        return (False,) * len(words)
     denied = [False] * len(words)
     after, seen = word_set("negation", "after"), word_set("negation", "seen")
     for at, found in enumerate(words):
@@ -109,6 +112,11 @@ def denials(words: Words) -> tuple[bool, ...]:
                 for place in _scope(words, at):
                     denied[place] = True
     return tuple(denied)
+
+
+@lru_cache(maxsize=1)
+def _deniers() -> frozenset[str]:
+    return _CUES | word_set("negation", "after")
 
 
 def _cancelled(words: Words, at: int) -> bool:
@@ -177,6 +185,8 @@ def _deny_before(words: Words, at: int, denied: list[bool]) -> bool:
 
 def questions(words: Words) -> tuple[bool, ...]:
     """For each word, whether it is asked rather than stated: in a question, or after "whether"."""
+    if "?" not in words and "whether" not in words:
+        return (False,) * len(words)
     asked = [False] * len(words)
     start = 0
     whether = False

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from rarl.grading.lexicon import Words, fillers, language, normal_form, word_set
 from rarl.grading.quantities import is_quantity
-from rarl.grading.reading import MARKS, contains, content, context_of, read, undress
+from rarl.grading.reading import MARKS, contains, content, context_of, read
+from rarl.grading.spelling import normal_form
+from rarl.grading.tables import Words, fillers, language, word_set
+from rarl.grading.undressing import undress
 from rarl.types import QuestionKind
 
 _LETTER = re.compile(r"\W*([A-Za-z])\W*")

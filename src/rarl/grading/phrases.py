@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from functools import lru_cache
 
-from rarl.grading.case import Case, Outcome, conflict, hedged, plain, right, stands, wrong
+from rarl.grading.case import Case, Outcome, conflict, hedged, plain, right, stands, up_to_reasons, wrong
 from rarl.grading.kinds import Alternatives, members
-from rarl.grading.lexicon import Words, fillers, lexicon
+from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import content
+from rarl.grading.tables import Words, fillers, read_table
 
 _MOST = 0.9  # what an answer that is not right can score at most
 
@@ -15,7 +17,8 @@ _MOST = 0.9  # what an answer that is not right can score at most
 def grade_phrase(case: Case, alternatives: Alternatives | None = None) -> Outcome:
     """Right when the prediction states the gold's words and, but for the question's, no others.
 
-    The score of a wrong one is the F1 of the words, 0 where it contradicts the gold.
+    The score of a wrong one is the F1 of the words; by the lenient protocol it is their recall (as open questions are
+    scored in LLaVA-Med, arXiv 2306.00890). Both are 0 where it contradicts the gold.
     """
     if content(case.gold) == content(case.prediction):
         return right("same words")
@@ -27,17 +30,27 @@ def grade_phrase(case: Case, alternatives: Alternatives | None = None) -> Outcom
         return right("all alternatives")
     if markers & stated - gold:
         return wrong("another alternative")
-    echoed = set(case.question) - markers - gold
-    if against := _contradiction(case, gold, stated - echoed):
+    if against := _contradiction(case, gold, stated - (set(case.question) - markers - gold)):
         return wrong(against)
-    chosen = markers & gold if "no" not in gold else gold
-    wanted = (chosen if markers else gold - set(case.question)) or gold
-    score = _compare(wanted, gold, stated, set(case.question) - markers)
-    if not markers and _ambiguous(gold):
+    answer = _reduce(_meant(up_to_reasons(case.prediction)), case) & stated or stated
+    if markers:
+        chosen = markers & gold if "no" not in gold else gold
+        return right("an alternative of the question") if (chosen or gold) <= answer else wrong("other words")
+    if asked := _asked_for(case.question, frozenset(gold)):
+        return right(f"the {asked}") if gold - set(case.question) <= answer else wrong("other words")
+    return _compared(case, gold, answer)
+
+
+def _compared(case: Case, gold: set[str], stated: set[str]) -> Outcome:
+    """The words of both, where the question's own and a qualifier in parentheses need not be said."""
+    free = set(case.question)
+    wanted = gold - free - _in_parentheses(case.gold) or gold - free or gold
+    score = _f1(wanted, stated, len(stated - gold - free))
+    if _ambiguous(gold):
         score = min(score, _compare_members(case))
-    if score < 1:
-        return wrong("other words", 0.0 if markers else min(_MOST, score))
-    return right("an alternative of the question" if markers else "same meaning")
+    if score == 1:
+        return right("same meaning")
+    return wrong("other words", min(_MOST, score), len(wanted & stated) / len(wanted))
 
 
 def _gold_words(case: Case) -> set[str]:
@@ -46,27 +59,43 @@ def _gold_words(case: Case) -> set[str]:
 
 def _stated_words(case: Case) -> set[str]:
     """What the prediction states; where the gold denies something, its denials are part of it."""
-    words = plain(case.prediction) if _denies(case.gold) else plain(case.affirmed)
-    kept = {word for word in words if word not in fillers()}
-    return _reduce(_denial_alike(kept), case)
+    return _reduce(_meant(case.prediction if _denies(case.gold) else case.affirmed), case)
+
+
+def _meant(words: Words) -> set[str]:
+    return _denial_alike(word for word in plain(words) if word not in fillers())
 
 
 def _denies(words: Collection[str]) -> bool:
     return "no" in words or "not" in words
 
 
-def _denial_alike(words: Collection[str]) -> set[str]:
+def _denial_alike(words: Iterable[str]) -> set[str]:
     return {"no" if word == "not" else word for word in words}
 
 
 def _reduce(words: set[str], case: Case) -> set[str]:
     """Leave out what follows from the other words, and the part of the body where a modality is asked for."""
-    drop = {word for word, by in lexicon().implied if word in words and words & by}
+    drop = {word for word, by in lexicon().implied if word in words and not words.isdisjoint(by)}
     taken = stands(case.gold)
     for slot in lexicon().slots:
         if slot.optional_with in taken:
             drop |= words & slot.stands.keys()
     return words - drop or words
+
+
+def _in_parentheses(words: Words) -> set[str]:
+    """The words in brackets, where there are others outside."""
+    if "(" not in words:
+        return set()
+    inside: set[str] = set()
+    outside: set[str] = set()
+    depth = 0
+    for word in words:
+        depth += (word == "(") - (word == ")")
+        (inside if depth > 0 else outside).add(word)
+    outside = {word for word in plain(tuple(outside)) if word not in fillers()}
+    return inside - outside if outside else set()
 
 
 def _contradiction(case: Case, gold: set[str], stated: set[str]) -> str | None:
@@ -77,18 +106,29 @@ def _contradiction(case: Case, gold: set[str], stated: set[str]) -> str | None:
             return f"conflict of {slot}"
     if _denies(case.gold):
         return None if _denies(case.prediction) else "denial missing"
+    if True not in case.denied:
+        return None
     denied = {word for word, no in zip(case.prediction, case.denied, strict=True) if no}
     return "denied" if (gold & denied) - stated else None
 
 
-def _compare(wanted: set[str], gold: set[str], stated: set[str], free: set[str]) -> float:
-    """F1 of the wanted words, where the question's own words cost nothing; 1 exactly when right."""
-    extra = stated - gold - free
-    missing = wanted - stated
-    hits = len(wanted) - len(missing)
-    if not hits:
-        return 0.0
-    return 2 * hits / (2 * hits + len(missing) + len(extra))
+@lru_cache(maxsize=1 << 12)
+def _asked_for(question: Words, gold: frozenset[str]) -> str | None:
+    """What the question asks for by name ("which side", "what modality"), where the gold is that and nothing else."""
+    named = set(question)
+    for row in read_table("slots")["asked"]:
+        stand_words = set().union(*(slot.stands for slot in lexicon().slots if slot.name == row["slot"]))
+        beside = set().union(*(slot.stands for slot in lexicon().slots if slot.name in row.get("beside", ())))
+        if named & set(row["by"]) and gold & stand_words and gold <= stand_words | beside | named:
+            return str(row["slot"])
+    return None
+
+
+def _f1(wanted: set[str], stated: set[str], extra: int) -> float:
+    """F1 of the wanted words; 1 exactly when all are stated and nothing else is."""
+    missing = len(wanted - stated)
+    hits = len(wanted) - missing
+    return 2 * hits / (2 * hits + missing + extra) if hits else 0.0
 
 
 def _ambiguous(gold: set[str]) -> bool:

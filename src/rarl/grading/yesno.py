@@ -8,18 +8,23 @@ from functools import lru_cache
 
 from rarl.grading.case import Case, Outcome, conflict, hedged, plain, right, sentences_with, stands, wrong
 from rarl.grading.claims import questions
-from rarl.grading.lexicon import Words, fillers, lexicon, word_set
+from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import MARKS, content
+from rarl.grading.tables import Words, fillers, word_set
 
 _CUES = frozenset(("no", "not"))
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A yes/no question taken apart: its content, the thing or property asked for (`key`), and how."""
+    """A yes/no question taken apart: its content, the thing or property asked for (`key`), and how.
+
+    `qualities` are the words of it that have an opposite ("normal", "enlarged", "left" at its end).
+    """
 
     content: frozenset[str]
     key: Words
+    qualities: frozenset[str]
     existential: bool
     negated: bool
 
@@ -48,10 +53,11 @@ def _words_said(words: Words, question: Words) -> Iterator[bool]:
         yield True
     if len(alone) == 1 and alone[0] in word_set("polarity", "no_alone"):
         yield False
+    yes, no = word_set("polarity", "yes"), word_set("polarity", "no")
     for at, word in enumerate(words):
-        if word in word_set("polarity", "yes"):
+        if word in yes:
             yield True
-        elif word in word_set("polarity", "no") and _is_answer(words, at, question):
+        elif word in no and _is_answer(words, at, question):
             yield False
 
 
@@ -83,8 +89,7 @@ def _stances(case: Case) -> Iterator[bool]:
     for start, end in _clauses(case.prediction):
         if asks[end - 1] or case.prediction[start:end] == plain(case.question):
             continue
-        clause, denied = case.prediction[start:end], case.denied[start:end]
-        stance = _stance(asked, clause, denied)
+        stance = _stance(asked, case.prediction[start:end], case.denied[start:end])
         if stance is not None:
             yield stance is not asked.negated
 
@@ -113,39 +118,52 @@ def _clauses(words: Words) -> Iterator[tuple[int, int]]:
 
 
 def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | None:
-    pairs = [(word, no) for word, no in zip(clause, denied, strict=True) if word not in fillers() and word not in _CUES]
     after = word_set("negation", "after")
+    pairs = [(word, no) for word, no in zip(clause, denied, strict=True) if word not in fillers() and word not in _CUES]
     affirmed = {word for word, no in pairs if not no and word not in after}
     against = {word for word, no in pairs if no and word not in after}
-    key, head = set(asked.key), asked.key[-1]
-    if conflict(asked.content - {head}, affirmed | against):
+    key, named = set(asked.key), affirmed | against
+    if named.isdisjoint(asked.content) and named.isdisjoint(_opposites(asked.qualities)):
+        return None
+    if _opposite(asked, affirmed, named, clause):
+        return False
+    if conflict(asked.content - asked.qualities, named):
         return None  # another side, another place
-    beyond = (affirmed | against) - asked.content
+    beyond = named - asked.content
     rest = asked.content - key
-    if rest and beyond and not rest & (affirmed | against) and asked.existential:
+    if rest and beyond and not rest & named and asked.existential:
         return None  # "is there a mass in the liver?", "there is a mass in the spleen"
     if beyond and affirmed and not set(clause) & word_set("polarity", "verbs"):
         return None  # a noun phrase that says more than the question is no statement on it
-    if against & key:
-        about = key <= affirmed | against or (head in against and affirmed | against <= asked.content)
+    predicate = asked.qualities or {asked.key[-1]}
+    if against & (key | predicate):
+        about = key <= named or (predicate & against and (named <= asked.content or not asked.existential))
         return False if about and not _elsewhere(asked, clause) else None
-    if key <= affirmed or (not asked.existential and head in affirmed and affirmed <= asked.content):
+    if key <= affirmed or (not asked.existential and predicate <= affirmed and affirmed <= asked.content):
         return True
-    return False if not asked.existential and _opposite(asked, affirmed, len(clause)) else None
+    return None
 
 
-def _opposite(asked: _Asked, affirmed: set[str], length: int) -> bool:
-    """Whether the subject is named and the opposite stated of it: "the heart is normal" to "is the heart enlarged?"."""
-    head = asked.key[-1]
-    subject = asked.content - {head}
-    if (subject and not subject & affirmed) or length < 3:
+def _opposite(asked: _Asked, affirmed: set[str], named: set[str], clause: Words) -> bool:
+    """Whether the subject is named and the opposite stated of it: "the heart is normal" to "is there cardiomegaly?"."""
+    against = affirmed & _opposites(asked.qualities)
+    if not against or asked.qualities & affirmed:
         return False
-    return conflict({head}, affirmed) is not None or ("normal" in affirmed and head in _deviations())
+    subject = asked.content - asked.qualities
+    if subject:
+        return bool(subject & named) or (named <= against and not asked.existential and len(clause) > 1)
+    return len(clause) > 2
 
 
-@lru_cache(maxsize=1)
-def _deviations() -> frozenset[str]:
-    return frozenset(word for slot in lexicon().slots if slot.name == "change" for word in slot.stands)
+@lru_cache(maxsize=1 << 12)
+def _opposites(qualities: frozenset[str]) -> frozenset[str]:
+    """The words that take another stand than these where these take one."""
+    found = set()
+    for slot in lexicon().slots:
+        taken = {slot.stands[word] for word in qualities if word in slot.stands}
+        if len(taken) == 1 and (slot.quality or len(qualities) == 1):
+            found |= {word for word, stand in slot.stands.items() if stand not in taken}
+    return frozenset(found)
 
 
 def _elsewhere(asked: _Asked, clause: Words) -> bool:
@@ -161,8 +179,11 @@ def _asked(question: Words) -> _Asked:
     after = word_set("negation", "after")
     meaning = tuple(w for w in words if w not in fillers() and w not in _CUES and w not in after)
     key = _thing(words) if existential else meaning
+    qualities = {word for slot in lexicon().slots if slot.quality for word in meaning if word in slot.stands}
+    if not qualities and not existential and meaning and meaning[-1] in lexicon().stands:
+        qualities = {meaning[-1]}
     negated = bool(set(words) & (_CUES | after))
-    return _Asked(frozenset(meaning), key or meaning, existential, negated)
+    return _Asked(frozenset(meaning), key or meaning, frozenset(qualities), existential, negated)
 
 
 def _thing(words: Words) -> Words:
