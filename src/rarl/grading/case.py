@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from rarl.grading.claims import denials
+from rarl.grading.claims import denials, questions
 from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import MARKS, Reader, context_of, read, sentences, spellings_of
 from rarl.grading.tables import Words, language, word_set
@@ -36,7 +36,8 @@ def wrong(rule: str, score: float = 0.0, relaxed: float = 0.0) -> Outcome:
 class Case:
     """Question, gold and prediction as normalised words with clause marks.
 
-    `denied` says of each word of the prediction whether it is denied; `affirmed` are those that are not.
+    `denied` says of each word of the prediction whether it is denied; `affirmed` are those that are neither denied nor
+    asked ("pneumonia? no.").
     """
 
     question: Words
@@ -54,10 +55,11 @@ class Case:
         if flipped:
             wanted, words = flip(wanted), flip(words)
         denied = denials(words)
+        asking = questions(words) if "?" not in wanted else (False,) * len(words)
         affirmed = words
-        if True in denied or not _CUES.isdisjoint(words):
-            pairs = zip(words, denied, strict=True)
-            affirmed = tuple(word for word, no in pairs if not no and word not in _CUES)
+        if True in denied or True in asking or not _CUES.isdisjoint(words):
+            rows = zip(words, denied, asking, strict=True)
+            affirmed = tuple(word for word, no, open_ in rows if not (no or open_ or word in _CUES))
         return cls(asked, wanted, words, denied, affirmed, prediction)
 
 
@@ -72,6 +74,7 @@ def _prepared(question: str, gold: str, options: tuple[str, ...]) -> tuple[Reade
     return reader, read(question, context), read(gold, context)
 
 
+@lru_cache(maxsize=256)
 def plain(words: Words) -> Words:
     """The words without marks."""
     return words if MARKS.isdisjoint(words) else tuple(word for word in words if word not in MARKS)

@@ -110,7 +110,7 @@ def members(words: Words) -> list[Words]:
             found.append([])
         elif word not in MARKS:
             found[-1].append(word)
-    kept = [content(member) for member in found if member]
+    kept = [content(tuple(member)) for member in found if member]
     return kept if all(len(member) <= _MEMBER for member in kept) else kept[:1]
 
 

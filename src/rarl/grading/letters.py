@@ -23,7 +23,8 @@ _DRESSED = re.compile(
 )
 _BARE = re.compile(r"(?<![\w'.-])([A-Z])\b(?=\s*(?:$|[,.;:!?)/&\]]|(?:and|or|is|are|because|since|as|not|nor|but)\b))")
 _DENIED_BEFORE = re.compile(
-    r"(?:\b(?:not|isn't|never|neither|nor|than|of|except|excluding)\s+(?:the\s+)?(?:option\s+|choice\s+)?\(?)$",
+    r"(?:\b(?:not|\w+n't|never|neither|nor|than|of|except|excluding)\s+"
+    r"(?:(?:the|an?|be|option|choice|answer|letter|choose|select|pick|go with)\s+)*\(?)$",
     re.IGNORECASE,
 )
 _DENIED_AFTER = re.compile(
@@ -72,7 +73,7 @@ def unlabelled(options: Sequence[str]) -> tuple[str, ...]:
 
 def _found(pattern: re.Pattern[str], text: str) -> list[tuple[Claim, int]]:
     return [
-        (Claim(_index(match[match.lastindex]), match.end(match.lastindex)), match.start(match.lastindex))
+        (Claim(_index(match[match.lastindex]), match.end(match.lastindex)), match.start())
         for match in pattern.finditer(text)
         if match.lastindex
     ]
@@ -102,7 +103,9 @@ def _position() -> re.Pattern[str]:
 
 
 def _denied(text: str, start: int, end: int) -> bool:
-    return bool(_DENIED_BEFORE.search(text, max(0, start - 30), start) or _DENIED_AFTER.match(text, end))
+    """Whether a denial stands before what names the option, or before its letter, or behind it."""
+    before = (start, max(start, end - 1))
+    return any(_DENIED_BEFORE.search(text, max(0, at - 30), at) for at in before) or bool(_DENIED_AFTER.match(text, end))
 
 
 def _index(letter: str) -> int:

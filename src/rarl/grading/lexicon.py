@@ -64,21 +64,28 @@ class Lexicon:
 def lexicon() -> Lexicon:
     """The tables, compiled once."""
     groups = (*_negation_groups(), *_levels(), *map(_group, vocabulary()))
-    words = {term[0]: group.terms[0] for group in groups if not group.when for term in group.terms if len(term) == 1}
+    words = _single_words(groups)
     phrases: list[Rewriting] = []
     settled = []
     for group in groups:
         rewritten = rewrite_words(group.terms[0], words)
         terms = tuple((rewrite_words(term, words), rewritten) for term in group.terms)
         if group.when:
-            settled.append((group.when, terms))
+            settled.append((frozenset(rewrite_words(sorted(group.when), words)), terms))
         else:
-            phrases += ((term, new) for term, new in terms if len(term) > 1 and term != new)
+            phrases += ((term, new) for term, new in terms if len(term) > 1 or len(new) > 1)
     table = read_table("slots")
     slots = tuple(map(_slot, table["slot"]))
     implied = tuple((word, frozenset(row["by"])) for row in table["implied"] for word in row["words"])
     known = _known(groups, slots)
     return Lexicon(words, tuple(phrases), tuple(settled), groups, slots, _stands(slots), implied, known)
+
+
+def _single_words(groups: Iterable[Group]) -> Mapping[str, Words]:
+    """Words rewritten to one other word. What becomes several waits for the phrases: "crohn disease" is not
+    "crohn disease disease"."""
+    groups = [group for group in groups if not group.when and len(group.terms[0]) == 1]
+    return {term[0]: group.terms[0] for group in groups for term in group.terms if len(term) == 1}
 
 
 def indexed(rows: Iterable[Rewriting]) -> Phrases:

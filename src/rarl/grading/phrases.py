@@ -24,15 +24,16 @@ def grade_phrase(case: Case, alternatives: Alternatives | None = None) -> Outcom
         return right("same words")
     if hedged(case, case.prediction):
         return wrong("hedged")
-    gold, stated = _gold_words(case), _stated_words(case)
+    gold = _gold_words(case)
+    stated = _stated_words(case, gold)
     markers = set(alternatives.markers) if alternatives else set()
     if markers and gold & {"bilateral"} and markers <= stated:
         return right("all alternatives")
-    if markers & stated - gold:
+    if markers & (_compared_up_to_than(case) if "than" in case.affirmed else stated) - gold:
         return wrong("another alternative")
     if against := _contradiction(case, gold, stated - (set(case.question) - markers - gold)):
         return wrong(against)
-    answer = _reduce(_meant(up_to_reasons(case.prediction)), case) & stated or stated
+    answer = _reduce(_meant(up_to_reasons(case.prediction)), case, gold) & stated or stated
     if markers:
         chosen = markers & gold if "no" not in gold else gold
         return right("an alternative of the question") if (chosen or gold) <= answer else wrong("other words")
@@ -57,9 +58,9 @@ def _gold_words(case: Case) -> set[str]:
     return _reduce(_denial_alike(content(case.gold)), case)
 
 
-def _stated_words(case: Case) -> set[str]:
+def _stated_words(case: Case, gold: set[str]) -> set[str]:
     """What the prediction states; where the gold denies something, its denials are part of it."""
-    return _reduce(_meant(case.prediction if _denies(case.gold) else case.affirmed), case)
+    return _reduce(_meant(case.prediction if _denies(case.gold) else case.affirmed), case, gold)
 
 
 def _meant(words: Words) -> set[str]:
@@ -74,14 +75,20 @@ def _denial_alike(words: Iterable[str]) -> set[str]:
     return {"no" if word == "not" else word for word in words}
 
 
-def _reduce(words: set[str], case: Case) -> set[str]:
-    """Leave out what follows from the other words, and the part of the body where a modality is asked for."""
-    drop = {word for word, by in lexicon().implied if word in words and not words.isdisjoint(by)}
+def _reduce(words: set[str], case: Case, kept: Collection[str] = ()) -> set[str]:
+    """Leave out what follows from the other words and isn't kept, and the part of the body where a modality is asked for."""
+    drop = {word for word, by in lexicon().implied if word in words and word not in kept and not words.isdisjoint(by)}
     taken = stands(case.gold)
     for slot in lexicon().slots:
         if slot.optional_with in taken:
             drop |= words & slot.stands.keys()
     return words - drop or words
+
+
+def _compared_up_to_than(case: Case) -> set[str]:
+    """What stands before "than", if the comparison is the question's: "left is larger than right" names left."""
+    words = case.affirmed if conflict(case.question, case.affirmed) else case.affirmed[: case.affirmed.index("than")]
+    return set(words)
 
 
 def _in_parentheses(words: Words) -> set[str]:

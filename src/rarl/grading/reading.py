@@ -8,18 +8,20 @@ from functools import cache, lru_cache
 
 from rarl.grading.lexicon import Phrases, indexed, lexicon, rewrite_words
 from rarl.grading.numerals import arabic
-from rarl.grading.spelling import Spellings, normal_form, put_right, spellings
+from rarl.grading.spelling import LONG, Spellings, normal_form, put_right, spellings
 from rarl.grading.tables import Words, fillers, language
 from rarl.grading.undressing import undress
 from rarl.grading.units import in_base_units
 
 MARKS = frozenset(".,;:?!()\n")
 SENTENCE_ENDS = frozenset(".;?!\n")
+_REMEMBERED = 1 << 16  # distinct tokens
 
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _LEVELS = re.compile(r"([clst])(\d{1,2})\s?[-/]\s?\1?(\d{1,2})")
 _TOKEN = re.compile(
-    r"[clst]\d{1,2}\s?[-/]\s?[clst]?\d{1,2}(?![\w.])"  # l4-5  l4/l5
+    r"[a-z]{3,}(?:'[a-z]+)*"  # most words, first since it is fast
+    r"|[clst]\d{1,2}\s?[-/]\s?[clst]?\d{1,2}(?![\w.])"  # l4-5  l4/l5
     r"|\d+(?:/\d+)+|\d+(?:[.,]\d+)*(?:st|nd|rd|th|[a-d](?![^\W_]))?"  # 10/10  3.4  1,000  4th  3a
     r"|[^\W\d_]{1,2}\d+[^\W\d_]{0,8}(?![^\W_])"  # t2  l5  t1w
     r"|[^\W\d_]+(?:'[^\W\d_]+)*"
@@ -45,13 +47,11 @@ class Reader:
     def read(self, text: str) -> Words:
         """Normalised words and clause marks, synonyms rewritten to the term that stands for their group."""
         found: Iterable[str] = _TOKEN.findall(undress(text).lower())
-        if self._right:
+        if right := self._right:
             known = lexicon().known
-            found = [put_right(token, self._right, known) for token in found]
-        words: list[str] = []
-        for token in arabic(list(found), self._context):
-            words += _term(token)
-        words = in_base_units(words)
+            found = [put_right(token, right, known) if token[0] in right and len(token) >= LONG else token for token in found]
+        terms = _terms()
+        words = in_base_units([word for token in arabic(list(found), self._context) for word in terms[token]])
         if self._settled:
             words = _rewrite_phrases(words, self._settled)
         return tuple(_rewrite_phrases(words, _phrases()))
@@ -79,7 +79,8 @@ def spellings_of(*texts: str) -> Spellings:
     return spellings(token for text in texts for token in _TOKEN.findall(undress(text).lower()))
 
 
-def content(words: Iterable[str]) -> Words:
+@lru_cache(maxsize=256)
+def content(words: Words) -> Words:
     """The words that carry meaning; all words where none does."""
     plain = tuple(word for word in words if word not in MARKS)
     return tuple(word for word in plain if word not in fillers()) or plain
@@ -104,7 +105,21 @@ def contains(words: Words, phrase: Words) -> bool:
     )
 
 
-@lru_cache(maxsize=1 << 16)
+class _Terms(dict[str, Words]):
+    """Tokens as normalised words, remembered; a plain lookup, as this is where most of the time goes."""
+
+    def __missing__(self, token: str) -> Words:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        self[token] = words = _term(token)
+        return words
+
+
+@cache
+def _terms() -> _Terms:
+    return _Terms()
+
+
 def _term(token: str) -> Words:
     """One token as normalised words, single synonyms rewritten."""
     if token == "%":
@@ -137,13 +152,15 @@ def _rewrite_phrases(words: list[str], phrases: Phrases) -> list[str]:
     """Each phrase of the table rewritten, the longest first, from left to right."""
     out: list[str] = []
     kept = 0  # words before it are in `out`
-    for at, word in enumerate(words):
-        if word not in phrases or at < kept:
+    for at in [at for at, word in enumerate(words) if word in phrases]:
+        if at < kept:
             continue
-        rows = phrases[word]
+        rows = phrases[words[at]]
         following = words[at + 1] if at + 1 < len(words) else None
+        if following not in rows and None not in rows:
+            continue
         for phrase, rewritten in (*rows.get(following, ()), *rows.get(None, ())):
-            if tuple(words[at : at + len(phrase)]) == phrase:
+            if len(phrase) < 3 or tuple(words[at : at + len(phrase)]) == phrase:
                 out += words[kept:at]
                 out += rewritten
                 kept = at + len(phrase)

@@ -9,7 +9,7 @@ from itertools import takewhile
 
 from rarl.grading.tables import Words, fillers, language
 
-_LONG = 6  # letters from which on a slip of one is forgiven
+LONG = 6  # letters from which on a slip of one is forgiven
 _MAKES_PLURAL = re.compile(r"(?:ss|x|ch|sh)es$")
 _KEEPS_ITS_S = re.compile(r"(?:ss|us|is|as|os)$")
 _OPERATION = re.compile(r"(?:ec|os|o)tom(?:y|ies)$")  # removed, opened for good, cut into: a letter apart
@@ -54,16 +54,14 @@ def spellings(tokens: Iterable[str]) -> Spellings:
     """Those of the tokens that are long enough for a slip to be told from another word, by first letter."""
     found: dict[str, tuple[str, ...]] = {}
     for token in sorted(set(tokens)):
-        if len(token) >= _LONG and token.isalpha():
+        if len(token) >= LONG and token.isalpha():
             found[token[0]] = (*found.get(token[0], ()), token)
     return found
 
 
 def put_right(written: str, right: Spellings, known: frozenset[str]) -> str:
-    """The one word that this is a slip of; itself where there is none, or where it is a word of its own."""
-    if len(written) < _LONG or written[0] not in right:
-        return written
-    near = right[written[0]]
+    """The one word that this long word is a slip of; itself where there is none, or where it is a word of its own."""
+    near = right.get(written[0], ())
     if written in near or written in fillers() or written in known or not known.isdisjoint(normal_form(written)):
         return written
     meant = [word for word in near if _is_slip(written, word)]

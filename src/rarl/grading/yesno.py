@@ -137,7 +137,7 @@ def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | No
         return None  # a noun phrase that says more than the question is no statement on it
     predicate = asked.qualities or {asked.key[-1]}
     if against & (key | predicate):
-        about = key <= named or (predicate & against and (named <= asked.content or not asked.existential))
+        about = key <= named or (predicate <= named and named <= asked.content)
         return False if about and not _elsewhere(asked, clause) else None
     if key <= affirmed or (not asked.existential and predicate <= affirmed and affirmed <= asked.content):
         return True
@@ -152,7 +152,7 @@ def _opposite(asked: _Asked, affirmed: set[str], named: set[str], clause: Words)
     subject = asked.content - asked.qualities
     if subject:
         return bool(subject & named) or (named <= against and not asked.existential and len(clause) > 1)
-    return len(clause) > 2
+    return len(clause) > 1
 
 
 @lru_cache(maxsize=1 << 12)
