@@ -35,6 +35,8 @@ def grade_choice(case: Case, gold: str, options: Sequence[str], question: str) -
         return wrong("letter and text contradict each other")
     if len(named) > 1:
         return wrong("several options")
+    if not letters and any(_joined_to_another(case.prediction, texts[option]) for option in named):
+        return wrong("several options")
     chosen = letters or named
     if not chosen:
         return wrong("no option named")
@@ -83,6 +85,18 @@ def _named(words: Words, texts: Sequence[Words]) -> set[int]:
         return same if len(same) == 1 else set()
     inside = {s for s in spans for o in spans if (o[0] <= s[0] and s[1] <= o[1]) and (o[1] - o[0] > s[1] - s[0])}
     return {span[2] for span in spans if span[3] and span not in inside}
+
+
+def _joined_to_another(words: Words, text: Words) -> bool:
+    """Whether the option shares its head with another: "acute and chronic appendicitis", "upper or lower lobe"."""
+    for at in range(len(words) - len(text) + 1):
+        end = at + len(text)
+        if words[at:end] == text:
+            before = words[at - 2 : at - 1] if words[at - 1 : at] in (("and",), ("or",)) else ()
+            behind = words[end + 1 : end + 2] if words[end : end + 1] in (("and",), ("or",)) else ()
+            if conflict(text, before) or conflict(text, behind):
+                return True
+    return False
 
 
 def _other_label(raw: str, claim: Claim, text: Words) -> bool:

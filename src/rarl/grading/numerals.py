@@ -59,6 +59,8 @@ def _number(tokens: Sequence[str], at: int) -> tuple[Fraction | None, int]:
                 return _HALF * multiples[word], end + 3
             case ["half", word, *_] if word in multiples:
                 return _HALF * multiples[word], end + 2
+            case ["half", "a" | "an", *_]:
+                return _HALF, end + 2
             case ["a", "half", *_]:
                 return _HALF, end + 2
             case ["half", *_]:

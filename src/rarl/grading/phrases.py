@@ -27,7 +27,7 @@ def grade_phrase(case: Case, alternatives: Alternatives | None = None) -> Outcom
     gold = _gold_words(case)
     stated = _stated_words(case, gold)
     markers = set(alternatives.markers) if alternatives else set()
-    if markers and gold & {"bilateral"} and markers <= stated:
+    if markers and gold & {"bilateral"} and markers <= stated and "or" not in case.prediction:
         return right("all alternatives")
     if markers & (_compared_up_to_than(case) if "than" in case.affirmed else stated) - gold:
         return wrong("another alternative")

@@ -46,15 +46,19 @@ class Reader:
 
     def read(self, text: str) -> Words:
         """Normalised words and clause marks, synonyms rewritten to the term that stands for their group."""
+        words = self.words(text)
+        if self._settled:
+            words = _rewrite_phrases(words, self._settled)
+        return tuple(_rewrite_phrases(words, _phrases()))
+
+    def words(self, text: str) -> list[str]:
+        """The same before phrases and what waits for a context are rewritten."""
         found: Iterable[str] = _TOKEN.findall(undress(text).lower())
         if right := self._right:
             known = lexicon().known
             found = [put_right(token, right, known) if token[0] in right and len(token) >= LONG else token for token in found]
         terms = _terms()
-        words = in_base_units([word for token in arabic(list(found), self._context) for word in terms[token]])
-        if self._settled:
-            words = _rewrite_phrases(words, self._settled)
-        return tuple(_rewrite_phrases(words, _phrases()))
+        return in_base_units([word for token in arabic(list(found), self._context) for word in terms[token]])
 
 
 @lru_cache(maxsize=1 << 13)
@@ -71,7 +75,7 @@ def _reader(context: frozenset[str]) -> Reader:
 @lru_cache(maxsize=1 << 13)
 def context_of(*texts: str) -> frozenset[str]:
     """The words that settle ambiguous abbreviations."""
-    return frozenset(word for text in texts for word in read(text)) - MARKS
+    return frozenset(word for text in texts for word in (*read(text), *_reader(frozenset()).words(text))) - MARKS
 
 
 def spellings_of(*texts: str) -> Spellings:

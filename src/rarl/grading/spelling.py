@@ -33,6 +33,8 @@ def normal_form(raw: str) -> Words:
         return (tables["ordinals"][raw],)
     for piece, spelled in tables["spelling"].items():
         raw = raw.replace(piece, spelled)
+    if raw.endswith("ening"):
+        raw = raw[:-3] + "ed"  # thickening is thickened
     return (_singular(raw, tables["plurals"]),) if raw else ()
 
 

@@ -182,6 +182,8 @@ def _asked(question: Words) -> _Asked:
     qualities = {word for slot in lexicon().slots if slot.quality for word in meaning if word in slot.stands}
     if not qualities and not existential and meaning and meaning[-1] in lexicon().stands:
         qualities = {meaning[-1]}
+    if existential and not word_set("polarity", "anything_wrong").isdisjoint(words):
+        qualities.add("abnormal")
     negated = bool(set(words) & (_CUES | after))
     return _Asked(frozenset(meaning), key or meaning, frozenset(qualities), existential, negated)
 
