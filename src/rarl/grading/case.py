@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rarl.grading.claims import denials, questions
 from rarl.grading.lexicon import lexicon
-from rarl.grading.reading import MARKS, Reader, context_of, read, sentences, spellings_of
+from rarl.grading.reading import MARKS, SENTENCE_ENDS, Reader, context_of, read, sentences, spellings_of
 from rarl.grading.tables import Words, language, word_set
 from rarl.grading.undressing import undress
 
@@ -55,6 +55,8 @@ class Case:
         if flipped:
             wanted, words = flip(wanted), flip(words)
         denied = denials(words)
+        if True in denied and not _CUES.isdisjoint(asked) and _CUES.isdisjoint(wanted):
+            denied = _behind_a_cue(words, denied)  # "what is not seen?", "the appendix is not seen"
         asking = questions(words) if "?" not in wanted else (False,) * len(words)
         affirmed = words
         if True in denied or True in asking or not _CUES.isdisjoint(words):
@@ -64,6 +66,16 @@ class Case:
 
 
 _CUES = frozenset(("no", "not"))
+
+
+def _behind_a_cue(words: Words, denied: tuple[bool, ...]) -> tuple[bool, ...]:
+    """Of the words denied only those that stand behind a denial in their sentence."""
+    out = []
+    cued = False
+    for word, no in zip(words, denied, strict=True):
+        cued = (cued or word in _CUES) and word not in SENTENCE_ENDS
+        out.append(no and cued)
+    return tuple(out)
 
 
 @lru_cache(maxsize=1 << 13)
@@ -78,6 +90,19 @@ def _prepared(question: str, gold: str, options: tuple[str, ...]) -> tuple[Reade
 def plain(words: Words) -> Words:
     """The words without marks."""
     return words if MARKS.isdisjoint(words) else tuple(word for word in words if word not in MARKS)
+
+
+def outside_parentheses(words: Words) -> Words:
+    """The words that are not in brackets; all of them where none would be left."""
+    if "(" not in words:
+        return words
+    depth, out = 0, []
+    for word in words:
+        depth += word == "("
+        if depth <= 0:
+            out.append(word)
+        depth -= word == ")" and depth > 0
+    return tuple(out) if plain(tuple(out)) else words
 
 
 def flip(words: Words) -> Words:

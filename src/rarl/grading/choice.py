@@ -27,7 +27,8 @@ def grade_choice(case: Case, gold: str, options: Sequence[str], question: str) -
     lettered = claims(case.raw_prediction, options)
     letters = {claim.option for claim in lettered}
     stated = _up_to_reasons(case.raw_prediction, lettered[0].end) if lettered else None
-    named = _named(flip(read(stated, context)) if stated else case.prediction, texts)
+    bare = undress(case.raw_prediction).strip(" .").isdecimal()
+    named = _named(flip(read(stated, context)) if stated else case.prediction, texts, bare)
     if len(letters) > 1:
         return wrong("several letters")
     labels = ((case.raw_prediction, claim, texts[claim.option]) for claim in lettered)
@@ -64,10 +65,11 @@ def _core(words: Words) -> Words:
     return words[kept[0] : kept[-1] + 1] if kept else words
 
 
-def _named(words: Words, texts: Sequence[Words]) -> set[int]:
+def _named(words: Words, texts: Sequence[Words], bare: bool) -> set[int]:
     """The options whose whole text is stated; an option inside a longer one that is stated too does not count.
 
-    Where none is, the one option that has the same meaningful words in another order.
+    Where none is, the one option that has the same meaningful words in another order. `bare`: the text is but a number,
+    which may be an option's too.
     """
     denied = denials(words)
     places: dict[str, list[int]] = {}
@@ -81,10 +83,18 @@ def _named(words: Words, texts: Sequence[Words]) -> set[int]:
                 stated = not denied[last] or (text[0] == "no" and not denied[at])
                 spans.append((at, last, number, stated))
     if not spans and True not in denied:
-        same = {number for number, text in enumerate(texts) if set(content(text)) == set(content(words))}
-        return same if len(same) == 1 else set()
+        return _alike(words, texts, bare)
     inside = {s for s in spans for o in spans if (o[0] <= s[0] and s[1] <= o[1]) and (o[1] - o[0] > s[1] - s[0])}
     return {span[2] for span in spans if span[3] and span not in inside}
+
+
+def _alike(words: Words, texts: Sequence[Words], bare: bool) -> set[int]:
+    """The one option with the same meaningful words, where those that all options share need not be said."""
+    said, options = set(content(words)), [set(content(text)) for text in texts]
+    shared = set[str]() if bare else set.intersection(*options)
+    own = said - shared
+    same = {number for number, option in enumerate(options) if said == option or (own and own == option - shared)}
+    return same if len(same) == 1 else set()
 
 
 def _joined_to_another(words: Words, text: Words) -> bool:

@@ -20,11 +20,12 @@ _DRESSED = re.compile(
     r"|(?<![\w.'-])([A-Za-z])\s?[).:\]](?=\s|$)"  # b) or b. or b:
     r"|^\W*([A-Z])\s*[-,](?=\s)"  # B - text
     r"|\b[A-Z]\s*(?:,|/|&|\bor\b|\band\b)\s*([A-Z])\b(?!['-])"  # A or B
+    r"|(?<=\b[A-J]\s)([A-J])\b(?!['-])"  # A B
 )
-_BARE = re.compile(r"(?<![\w'.-])([A-Z])\b(?=\s*(?:$|[,.;:!?)/&\]]|(?:and|or|is|are|because|since|as|not|nor|but)\b))")
+_BARE = re.compile(r"(?<![\w'.-])([A-Z])\b(?=\s*(?:$|[,.;:!?)/&\]]|(?:and|or|is|are|because|since|as|not|nor|but|[A-J])\b(?!')))")
 _DENIED_BEFORE = re.compile(
     r"(?:\b(?:not|\w+n't|never|neither|nor|than|of|except|excluding)\s+"
-    r"(?:(?:the|an?|be|option|choice|answer|letter|choose|select|pick|go with)\s+)*\(?)$",
+    r"(?:(?:the|an?|be|option|choice|answer|letter|choose|select|pick|go with)\s+)*\(?(?:[A-J]\s*(?:,|/|or|and|nor)+\s*)*)$",
     re.IGNORECASE,
 )
 _DENIED_AFTER = re.compile(

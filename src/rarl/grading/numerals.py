@@ -61,6 +61,8 @@ def _number(tokens: Sequence[str], at: int) -> tuple[Fraction | None, int]:
                 return _HALF * multiples[word], end + 2
             case ["half", "a" | "an", *_]:
                 return _HALF, end + 2
+            case ["a", word, *rest] if word in _denominators() and rest[:1] in ([], ["of"]):
+                return Fraction(1, _denominators()[word]), end + 2
             case ["a", "half", *_]:
                 return _HALF, end + 2
             case ["half", *_]:
@@ -81,7 +83,7 @@ def _number(tokens: Sequence[str], at: int) -> tuple[Fraction | None, int]:
             return value + Fraction(_numbers()[word], 10), end + 2
         case [word, *_] if _SIMPLE.fullmatch(word):
             return value + Fraction(word), end + 1
-        case [word, *rest] if word in _denominators() and (word.endswith("s") or word == "half" or rest[:1] == ["of"]):
+        case [word, *rest] if word in _denominators() and (word.endswith("s") or word == "half" or rest[:1] in ([], ["of"])):
             return value / _denominators()[word], end + 1
     return value, end
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from functools import lru_cache
 
-from rarl.grading.case import Case, Outcome, conflict, hedged, plain, right, stands, up_to_reasons, wrong
+from rarl.grading.case import Case, Outcome, conflict, hedged, outside_parentheses, plain, right, stands, up_to_reasons, wrong
 from rarl.grading.kinds import Alternatives, members
 from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import content
@@ -93,16 +93,7 @@ def _compared_up_to_than(case: Case) -> set[str]:
 
 def _in_parentheses(words: Words) -> set[str]:
     """The words in brackets, where there are others outside."""
-    if "(" not in words:
-        return set()
-    inside: set[str] = set()
-    outside: set[str] = set()
-    depth = 0
-    for word in words:
-        depth += (word == "(") - (word == ")")
-        (inside if depth > 0 else outside).add(word)
-    outside = {word for word in plain(tuple(outside)) if word not in fillers()}
-    return inside - outside if outside else set()
+    return set(words) - set(outside_parentheses(words))
 
 
 def _contradiction(case: Case, gold: set[str], stated: set[str]) -> str | None:

@@ -15,6 +15,7 @@ from rarl.grading.units import in_base_units
 
 MARKS = frozenset(".,;:?!()\n")
 SENTENCE_ENDS = frozenset(".;?!\n")
+_DIRECTIONS = frozenset(("anterior", "posterior", "superior", "inferior", "medial", "lateral"))
 _REMEMBERED = 1 << 16  # distinct tokens
 
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
@@ -53,7 +54,7 @@ class Reader:
 
     def words(self, text: str) -> list[str]:
         """The same before phrases and what waits for a context are rewritten."""
-        found: Iterable[str] = _TOKEN.findall(undress(text).lower())
+        found: Iterable[str] = _TOKEN.findall(_lower(text))
         if right := self._right:
             known = lexicon().known
             found = [put_right(token, right, known) if token[0] in right and len(token) >= LONG else token for token in found]
@@ -80,7 +81,16 @@ def context_of(*texts: str) -> frozenset[str]:
 
 def spellings_of(*texts: str) -> Spellings:
     """The long words of these texts as they are spelled."""
-    return spellings(token for text in texts for token in _TOKEN.findall(undress(text).lower()))
+    return spellings(token for text in texts for token in _TOKEN.findall(_lower(text)))
+
+
+def _lower(text: str) -> str:
+    """Undressed, in lower case, words with a prefix in one: "extra-axial", "supra- and infratentorial"."""
+    text = undress(text).lower()
+    if "-" in text:
+        shared, joined = _prefixed()
+        text = joined.sub(r"\1", shared.sub(r"\1\4 \2 \3\4", text))
+    return text
 
 
 @lru_cache(maxsize=256)
@@ -124,12 +134,35 @@ def _terms() -> _Terms:
     return _Terms()
 
 
+@cache
+def _prefixed() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    prefix = "|".join(language()["prefixes"]["words"])
+    return (
+        re.compile(rf"\b({prefix})-\s+(and|or)\s+({prefix})-?([a-z]{{3,}})"),
+        re.compile(rf"\b({prefix})-(?=[a-z]{{3}})"),
+    )
+
+
+def _directions(token: str) -> Words | None:
+    """ "posteroinferior" as posterior and lower; not the two projections."""
+    if token in ("anteroposterior", "posteroanterior"):
+        return None
+    for prefix, direction in language()["prefixes"]["directions"].items():
+        if token.startswith(prefix) and token[len(prefix) :] in _DIRECTIONS:
+            return (direction, *rewrite_words((token[len(prefix) :],), lexicon().words))
+    return None
+
+
 def _term(token: str) -> Words:
     """One token as normalised words, single synonyms rewritten."""
     if token == "%":
         return ("percent",)
     if token == "/":
         return (",",)
+    if token[0] == "x" and token[1:].isdecimal():
+        return ("x", _number(token[1:]))  # 2x3 cm, x40
+    if directions := _directions(token):
+        return directions
     if levels := _LEVELS.fullmatch(token):
         return (f"{levels[1]}{levels[2]}", f"{levels[1]}{levels[3]}")
     if token[0].isdecimal():

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from rarl.grading.case import Case, Outcome, conflict, hedged, plain, right, sentences_with, stands, wrong
+from rarl.grading.case import Case, Outcome, conflict, hedged, outside_parentheses, plain, right, sentences_with, stands, wrong
 from rarl.grading.claims import questions
 from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import MARKS, content
 from rarl.grading.tables import Words, fillers, word_set
 
 _CUES = frozenset(("no", "not"))
+_ONLY = frozenset(("only", "just"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,9 @@ def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | No
         return None
     if _opposite(asked, affirmed, named, clause):
         return False
+    if "bilateral" in asked.content and not named.isdisjoint(("left", "right")):
+        one_only = bool(against & key) or not _ONLY.isdisjoint(clause)
+        return False if one_only and key & named - {"bilateral"} else None
     if conflict(asked.content - asked.qualities, named):
         return None  # another side, another place
     beyond = named - asked.content
@@ -174,7 +178,7 @@ def _elsewhere(asked: _Asked, clause: Words) -> bool:
 
 @lru_cache(maxsize=1 << 12)
 def _asked(question: Words) -> _Asked:
-    words = plain(question)
+    words = plain(outside_parentheses(question))
     existential = bool(set(words) & (word_set("polarity", "existential") | word_set("negation", "seen")))
     after = word_set("negation", "after")
     meaning = tuple(w for w in words if w not in fillers() and w not in _CUES and w not in after)
