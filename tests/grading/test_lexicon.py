@@ -44,7 +44,7 @@ def test_slots_hold_words_as_they_are_read():
             assert len(set(slot.stands.values())) == 2
         if slot.optional_with:
             assert slot.optional_with in {other.name for other in lexicon().slots}
-    for word, by in lexicon().implied:
+    for word, by in lexicon().implied.items():
         assert all(read(found) == (found,) for found in (word, *by))
 
 

@@ -48,7 +48,7 @@ def _outcome(
         return right("same text")
     if not plain(case.prediction) or not plain(case.gold):
         return wrong("empty")
-    if _bare(gold) == _bare(prediction) or case.gold == case.prediction:
+    if case.gold == case.prediction or (len(prediction) < 2 * len(gold) + 40 and _bare(gold) == _bare(prediction)):
         return right("same words")
     if addresses_grader(case, question, gold):
         return wrong("speaks to the grader")

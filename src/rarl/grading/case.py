@@ -61,7 +61,7 @@ class Case:
         affirmed = words
         if True in denied or True in asking or not _CUES.isdisjoint(words):
             rows = zip(words, denied, asking, strict=True)
-            affirmed = tuple(word for word, no, open_ in rows if not (no or open_ or word in _CUES))
+            affirmed = tuple([word for word, no, open_ in rows if not (no or open_ or word in _CUES)])
         return cls(asked, wanted, words, denied, affirmed, prediction)
 
 
@@ -89,7 +89,7 @@ def _prepared(question: str, gold: str, options: tuple[str, ...]) -> tuple[Reade
 @lru_cache(maxsize=256)
 def plain(words: Words) -> Words:
     """The words without marks."""
-    return words if MARKS.isdisjoint(words) else tuple(word for word in words if word not in MARKS)
+    return words if MARKS.isdisjoint(words) else tuple([word for word in words if word not in MARKS])
 
 
 def outside_parentheses(words: Words) -> Words:
@@ -110,6 +110,8 @@ def flip(words: Words) -> Words:
     if _CUES.isdisjoint(words):
         return words
     opposites = _opposites()
+    if opposites.keys().isdisjoint(words):
+        return words
     out: list[str] = []
     for word in words:
         if word in opposites and out and out[-1] in _CUES:
@@ -130,18 +132,17 @@ def _opposites() -> dict[str, str]:
     return opposites
 
 
-def stands(words: Iterable[str]) -> dict[str, set[str]]:
+def stands(words: Collection[str]) -> dict[str, set[str]]:
     """The stands that the words take: slot -> stands."""
     taken: dict[str, set[str]] = {}
     index = lexicon().stands
-    for word in words:
-        if word in index:
-            for slot, stand in index[word]:
-                taken.setdefault(slot, set()).add(stand)
+    for word in index.keys() & words:
+        for slot, stand in index[word]:
+            taken.setdefault(slot, set()).add(stand)
     return taken
 
 
-def conflict(gold: Iterable[str], prediction: Iterable[str]) -> str | None:
+def conflict(gold: Collection[str], prediction: Collection[str]) -> str | None:
     """The slot in which the prediction takes a stand that the gold, which takes one, does not."""
     taken = stands(gold)
     if not taken:
@@ -158,6 +159,8 @@ def hedged(case: Case, words: Words) -> bool:
 
 def _hedges(words: Words, key: str, given: set[str]) -> bool:
     phrases = _hedge_phrases(key)
+    if phrases.keys().isdisjoint(words):
+        return False
     found = ((at, phrase) for at, word in enumerate(words) if word in phrases for phrase in phrases[word])
     return any(words[at : at + len(phrase)] == phrase and not given.issuperset(phrase) for at, phrase in found)
 

@@ -27,7 +27,7 @@ def grade_choice(case: Case, gold: str, options: Sequence[str], question: str) -
     lettered = claims(case.raw_prediction, options)
     letters = {claim.option for claim in lettered}
     stated = _up_to_reasons(case.raw_prediction, lettered[0].end) if lettered else None
-    bare = undress(case.raw_prediction).strip(" .").isdecimal()
+    bare = any(map(str.isdecimal, case.raw_prediction))
     named = _named(flip(read(stated, context)) if stated else case.prediction, texts, bare)
     if len(letters) > 1:
         return wrong("several letters")
@@ -68,7 +68,7 @@ def _core(words: Words) -> Words:
 def _named(words: Words, texts: Sequence[Words], bare: bool) -> set[int]:
     """The options whose whole text is stated; an option inside a longer one that is stated too does not count.
 
-    Where none is, the one option that has the same meaningful words in another order. `bare`: the text is but a number,
+    Where none is, the one option that has the same meaningful words in another order. `bare`: it holds a digit,
     which may be an option's too.
     """
     denied = denials(words)

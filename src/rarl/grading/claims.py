@@ -93,11 +93,13 @@ class Claims:
 
 def denials(words: Words) -> tuple[bool, ...]:
     """For each word, whether the text denies it."""
-    if _deniers().isdisjoint(words):
+    deniers = _deniers()
+    if deniers.isdisjoint(words):
         return (False,) * len(words)
     denied = [False] * len(words)
-    after, seen = word_set("negation", "after"), word_set("negation", "seen")
-    for at, found in enumerate(words):
+    seen = word_set("negation", "seen")
+    for at in [at for at, found in enumerate(words) if found in deniers]:
+        found = words[at]
         if found in _CUES:
             if _cancelled(words, at):
                 continue
@@ -106,7 +108,7 @@ def denials(words: Words) -> tuple[bool, ...]:
             following = _first_beyond_be(words, at + 1)  # "lesions: none", "lesions are not seen"
             if following in seen or (found == "no" and (not following or following in MARKS)):
                 _deny_before(words, at, denied)
-        elif found in after and not _negated_here(words, at):
+        elif not _negated_here(words, at):
             before = _deny_before(words, at, denied)
             if not before:
                 for place in _scope(words, at):

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 from typing import NamedTuple
 
 from rarl.grading.tables import language, word_set
 from rarl.grading.undressing import undress
 
+_BEFORE, _BEHIND = 40, 20  # characters around a letter that tell whether it names an option
+
 _WHOLE = re.compile(r"\W*(?:(?:option|choice|answer|letter)\W+(?:is\W+)?)?([A-Za-z])\W*", re.IGNORECASE)
-_TOLD = re.compile(
-    r"\b(?:[Oo]ption|OPTION|[Cc]hoice|CHOICE|[Aa]nswer|ANSWER|[Ll]etter)s?\s*(?:is\s*|would be\s*)?[:=-]?\s*\(?([A-Za-z])\b(?![\w'-])"
-    r"|\b(?:[Cc]hoose|[Ss]elect|[Pp]ick|[Cc]hose|[Gg]o with|[Gg]oing with)\s+\(?([A-Z])\b(?![\w'-])"  # I choose B
+_ALONE = re.compile(r"(?<![^\W_'])(?<![\w.]-)[A-Za-z](?![\w'])(?!-\w)")
+_TOLD = re.compile(  # "the answer is", "option", "I choose"
+    r"\b(?:(?:option|choice|answer|letter)s?\s*(?:(?:is|would be)\s*)?[:=-]?|choose|select|pick|chose|go(?:ing)? with)\s*\(?$",
+    re.IGNORECASE,
 )
-_DRESSED = re.compile(
-    r"\(\s*([A-Za-z])\s*\)"  # (b)
-    r"|(?<![\w.'-])([A-Za-z])\s?[).:\]](?=\s|$)"  # b) or b. or b:
-    r"|^\W*([A-Z])\s*[-,](?=\s)"  # B - text
-    r"|\b[A-Z]\s*(?:,|/|&|\bor\b|\band\b)\s*([A-Z])\b(?!['-])"  # A or B
-    r"|(?<=\b[A-J]\s)([A-J])\b(?!['-])"  # A B
+_LABEL_BEHIND = re.compile(r"\s?[).:\]](?=\s|$)")  # b) b. b: b]
+_DASH_BEHIND = re.compile(r"\s*[-,]\s")  # B - text
+_ENUMERATED = re.compile(r"\b[A-Z]\s*(?:(?:,|/|&|\bor\b|\band\b)\s*|\s)$")  # A or B, A B
+_SENTENCE_BEHIND = re.compile(
+    r"\s*(?:$|[,.;:!?)/&\]]|(?:and|or|is|are|because|since|as|not|nor|but|[A-J])\b(?!'))"
 )
-_BARE = re.compile(r"(?<![\w'.-])([A-Z])\b(?=\s*(?:$|[,.;:!?)/&\]]|(?:and|or|is|are|because|since|as|not|nor|but|[A-J])\b(?!')))")
 _DENIED_BEFORE = re.compile(
     r"(?:\b(?:not|\w+n't|never|neither|nor|than|of|except|excluding)\s+"
     r"(?:(?:the|an?|be|option|choice|answer|letter|choose|select|pick|go with)\s+)*\(?(?:[A-J]\s*(?:,|/|or|and|nor)+\s*)*)$",
@@ -32,6 +33,9 @@ _DENIED_AFTER = re.compile(
     r"\)?\s*(?:is|are|was)?\s*(?:wrong|incorrect|false|not\b|excluded|ruled out|unlikely)", re.IGNORECASE
 )
 _LABEL = re.compile(r"\s*\(?([A-Za-z])\s*[).:\]-]\s*(?=\S)")
+
+
+_NOUNS = ("option", "choice", "answer", "alternative", "one")  # what is counted: "the second option"
 
 
 class Claim(NamedTuple):
@@ -47,15 +51,13 @@ def claims(raw: str, options: Sequence[str]) -> list[Claim]:
     if whole := _WHOLE.fullmatch(text):
         number = _index(whole[1])
         return [Claim(number, whole.end(1))] if number < len(options) else []
-    told = [*_found(_TOLD, text), *_positions(text, len(options))]
-    spelled = _single_letters(tuple(options))
-    bare = [found for found in _found(_BARE, text) if chr(ord("A") + found[0].option) not in spelled]
-    others = [*_found(_DRESSED, text), *bare]
-    starts = [start for _, start in (*told, *others)]
-    reasons = reasons_after(text, min(starts)) if starts else len(text)
-    kept = [*told, *(found for found in others if found[1] < reasons)]
-    named = [claim for claim, start in kept if claim.option < len(options) and not _denied(text, start, claim.end)]
-    return sorted(named, key=lambda claim: claim.end)
+    found = sorted([*_by_letter(text, tuple(options)), *_by_position(text, len(options))])
+    reasons = reasons_after(text, found[0][0]) if found else 0
+    return [
+        Claim(option, end)
+        for start, end, option, told in found
+        if (told or start < reasons) and option < len(options) and not _denied(text, start, end)
+    ]
 
 
 def reasons_after(text: str, start: int) -> int:
@@ -72,31 +74,38 @@ def unlabelled(options: Sequence[str]) -> tuple[str, ...]:
     return tuple(options)
 
 
-def _found(pattern: re.Pattern[str], text: str) -> list[tuple[Claim, int]]:
-    return [
-        (Claim(_index(match[match.lastindex]), match.end(match.lastindex)), match.start())
-        for match in pattern.finditer(text)
-        if match.lastindex
-    ]
+def _by_letter(text: str, options: tuple[str, ...]) -> Iterator[tuple[int, int, int, bool]]:
+    """(start, end, option, told) of each letter that names an option; told: "the answer is B"."""
+    spelled = _single_letters(options)
+    for match in _ALONE.finditer(text):
+        start, end = match.span()
+        letter, before, behind = match[0], text[max(0, start - _BEFORE) : start], text[end : end + _BEHIND]
+        if told := _TOLD.search(before):
+            yield start - len(told[0]), end, _index(letter), True
+            continue
+        upper = letter.isupper()
+        named = (before.rstrip().endswith("(") and behind.lstrip().startswith(")")) or _LABEL_BEHIND.match(behind)
+        named = named or (upper and not before.strip(" \n.") and _DASH_BEHIND.match(behind))
+        named = named or (upper and _ENUMERATED.search(before))
+        if named or (upper and letter not in spelled and _SENTENCE_BEHIND.match(behind)):
+            yield start, end, _index(letter), False
 
 
-def _positions(text: str, count: int) -> list[tuple[Claim, int]]:
+def _by_position(text: str, count: int) -> Iterator[tuple[int, int, int, bool]]:
     """ "the second option", "the last one", "option 2"."""
     lower = text.lower()
-    if not any(word in lower for word in ("option", "choice", "answer", "alternative", "one", "st", "nd", "rd", "th")):
-        return []
-    found = []
+    if len(lower) > _BEFORE and not any(noun in lower for noun in _NOUNS):
+        return
     for match in _position().finditer(lower):
         word = match[1] or match[2] or match[3]
         number = int(word) if word.isdigit() else language()["positions"][word]
-        found.append((Claim(number - 1 if number > 0 else count - 1, match.end()), match.start()))
-    return found
+        yield match.start(), match.end(), number - 1 if number > 0 else count - 1, True
 
 
 @cache
 def _position() -> re.Pattern[str]:
     words = "|".join(language()["positions"])
-    nouns = "option|choice|answer|alternative|one"
+    nouns = "|".join(_NOUNS)
     return re.compile(
         rf"\b({words})\s+(?:{nouns})\b|\b(?:option|choice|alternative)\s*(?:number\s*|no\.?\s*)?(\d)\b(?!\.\d)"
         rf"|\A\W*(?:the\s+)?({words})\W*\Z"
@@ -106,7 +115,9 @@ def _position() -> re.Pattern[str]:
 def _denied(text: str, start: int, end: int) -> bool:
     """Whether a denial stands before what names the option, or before its letter, or behind it."""
     before = (start, max(start, end - 1))
-    return any(_DENIED_BEFORE.search(text, max(0, at - 30), at) for at in before) or bool(_DENIED_AFTER.match(text, end))
+    return any(_DENIED_BEFORE.search(text[max(0, at - _BEFORE) : at]) for at in before) or bool(
+        _DENIED_AFTER.match(text, end)
+    )
 
 
 def _index(letter: str) -> int:

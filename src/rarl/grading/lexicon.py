@@ -56,7 +56,7 @@ class Lexicon:
     groups: tuple[Group, ...]
     slots: tuple[Slot, ...]
     stands: Mapping[str, tuple[tuple[str, str], ...]]  # word -> (slot, the stand it takes)
-    implied: tuple[tuple[str, frozenset[str]], ...]
+    implied: Mapping[str, frozenset[str]]  # a word -> those that say it already
     known: frozenset[str]  # words that are spelled right, so never a slip
 
 
@@ -76,7 +76,9 @@ def lexicon() -> Lexicon:
             phrases += ((term, new) for term, new in terms if len(term) > 1 or len(new) > 1)
     table = read_table("slots")
     slots = tuple(map(_slot, table["slot"]))
-    implied = tuple((word, frozenset(row["by"])) for row in table["implied"] for word in row["words"])
+    implied: dict[str, frozenset[str]] = {}
+    for row in table["implied"]:
+        implied |= {word: implied.get(word, frozenset()) | frozenset(row["by"]) for word in row["words"]}
     known = _known(groups, slots)
     return Lexicon(words, tuple(phrases), tuple(settled), groups, slots, _stands(slots), implied, known)
 

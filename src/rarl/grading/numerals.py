@@ -26,9 +26,14 @@ def arabic(tokens: Sequence[str], context: Collection[str]) -> Sequence[str]:
     """
     if _triggers().isdisjoint(tokens):
         return tokens
+    starts = _starts()
     out: list[str] = []
     at = 0
     while at < len(tokens):
+        if tokens[at] not in starts and not tokens[at][0].isdecimal():
+            out.append(tokens[at])
+            at += 1
+            continue
         value, end = _number(tokens, at)
         if value is None or (end == at + 1 and _DIGITS.fullmatch(tokens[at])):
             number, end = _roman(tokens, at, context) or tokens[at], at + 1
@@ -126,6 +131,12 @@ def in_digits(value: Fraction) -> str:
         return str(value.numerator)
     decimal = f"{float(value):.9g}"
     return decimal if Fraction(decimal) == value else f"{value.numerator}/{value.denominator}"
+
+
+@cache
+def _starts() -> frozenset[str]:
+    """What a number may start with, digits aside."""
+    return _triggers() | {"a", "i"}
 
 
 @cache

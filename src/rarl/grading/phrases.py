@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from functools import lru_cache
+from collections.abc import Collection
+from functools import cache, lru_cache
 
 from rarl.grading.case import Case, Outcome, conflict, hedged, outside_parentheses, plain, right, stands, up_to_reasons, wrong
 from rarl.grading.kinds import Alternatives, members
@@ -64,20 +64,21 @@ def _stated_words(case: Case, gold: set[str]) -> set[str]:
 
 
 def _meant(words: Words) -> set[str]:
-    return _denial_alike(word for word in plain(words) if word not in fillers())
+    return _denial_alike(set(plain(words)) - fillers())
 
 
 def _denies(words: Collection[str]) -> bool:
     return "no" in words or "not" in words
 
 
-def _denial_alike(words: Iterable[str]) -> set[str]:
-    return {"no" if word == "not" else word for word in words}
+def _denial_alike(words: Collection[str]) -> set[str]:
+    return {*words, "no"} - {"not"} if "not" in words else set(words)
 
 
 def _reduce(words: set[str], case: Case, kept: Collection[str] = ()) -> set[str]:
     """Leave out what follows from the other words and isn't kept, and the part of the body where a modality is asked for."""
-    drop = {word for word, by in lexicon().implied if word in words and word not in kept and not words.isdisjoint(by)}
+    implied = lexicon().implied
+    drop = {word for word in words & implied.keys() if word not in kept and not words.isdisjoint(implied[word])}
     taken = stands(case.gold)
     for slot in lexicon().slots:
         if slot.optional_with in taken:
@@ -113,13 +114,25 @@ def _contradiction(case: Case, gold: set[str], stated: set[str]) -> str | None:
 @lru_cache(maxsize=1 << 12)
 def _asked_for(question: Words, gold: frozenset[str]) -> str | None:
     """What the question asks for by name ("which side", "what modality"), where the gold is that and nothing else."""
-    named = set(question)
-    for row in read_table("slots")["asked"]:
-        stand_words = set().union(*(slot.stands for slot in lexicon().slots if slot.name == row["slot"]))
-        beside = set().union(*(slot.stands for slot in lexicon().slots if slot.name in row.get("beside", ())))
-        if named & set(row["by"]) and gold & stand_words and gold <= stand_words | beside | named:
-            return str(row["slot"])
+    for name, by, stand_words, beside in _nameable():
+        if not by.isdisjoint(question) and gold & stand_words and gold <= stand_words | beside | set(question):
+            return name
     return None
+
+
+@cache
+def _nameable() -> list[tuple[str, frozenset[str], frozenset[str], frozenset[str]]]:
+    """What can be asked for by name: (slot, the words that ask for it, its stands, what may stand beside)."""
+    stand_words = {slot.name: frozenset(slot.stands) for slot in lexicon().slots}
+    return [
+        (
+            row["slot"],
+            frozenset(row["by"]),
+            stand_words[row["slot"]],
+            frozenset[str]().union(*(stand_words[name] for name in row.get("beside", ()))),
+        )
+        for row in read_table("slots")["asked"]
+    ]
 
 
 def _f1(wanted: set[str], stated: set[str], extra: int) -> float:

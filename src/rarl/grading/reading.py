@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
+from itertools import chain
 
 from rarl.grading.lexicon import Phrases, indexed, lexicon, rewrite_words
 from rarl.grading.numerals import arabic
-from rarl.grading.spelling import LONG, Spellings, normal_form, put_right, spellings
-from rarl.grading.tables import Words, fillers, language
+from rarl.grading.spelling import Spellings, normal_form, put_right, spellings
+from rarl.grading.tables import Words, fillers, language, word_set
 from rarl.grading.undressing import undress
 from rarl.grading.units import in_base_units
 
 MARKS = frozenset(".,;:?!()\n")
 SENTENCE_ENDS = frozenset(".;?!\n")
 _DIRECTIONS = frozenset(("anterior", "posterior", "superior", "inferior", "medial", "lateral"))
-_REMEMBERED = 1 << 16  # distinct tokens
+_REMEMBERED = 1 << 16  # distinct words
+_SPACED_LEVELS = re.compile(r"\b([clst]\d{1,2}) ?- ?(?=[clst]?\d)")
 
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_LEVELS = re.compile(r"([clst])(\d{1,2})\s?[-/]\s?\1?(\d{1,2})")
+_LEVELS = re.compile(r"([clst])(\d{1,2})[-/]\1?(\d{1,2})")
 _TOKEN = re.compile(
     r"[a-z]{3,}(?:'[a-z]+)*"  # most words, first since it is fast
-    r"|[clst]\d{1,2}\s?[-/]\s?[clst]?\d{1,2}(?![\w.])"  # l4-5  l4/l5
+    r"|[clst]\d{1,2}[-/][clst]?\d{1,2}(?![\w.])"  # l4-5  l4/l5
     r"|\d+(?:/\d+)+|\d+(?:[.,]\d+)*(?:st|nd|rd|th|[a-d](?![^\W_]))?"  # 10/10  3.4  1,000  4th  3a
     r"|[^\W\d_]{1,2}\d+[^\W\d_]{0,8}(?![^\W_])"  # t2  l5  t1w
     r"|[^\W\d_]+(?:'[^\W\d_]+)*"
@@ -54,12 +56,13 @@ class Reader:
 
     def words(self, text: str) -> list[str]:
         """The same before phrases and what waits for a context are rewritten."""
-        found: Iterable[str] = _TOKEN.findall(_lower(text))
+        found: Sequence[str] = _tokens(text)
         if right := self._right:
             known = lexicon().known
-            found = [put_right(token, right, known) if token[0] in right and len(token) >= LONG else token for token in found]
-        terms = _terms()
-        return in_base_units([word for token in arabic(list(found), self._context) for word in terms[token]])
+            found = [
+                put_right(token, right, known) if len(token) > 5 and token[0] in right else token for token in found
+            ]
+        return in_base_units(list(chain.from_iterable(map(_TERMS.__getitem__, arabic(found, self._context)))))
 
 
 @lru_cache(maxsize=1 << 13)
@@ -75,19 +78,21 @@ def _reader(context: frozenset[str]) -> Reader:
 
 @lru_cache(maxsize=1 << 13)
 def context_of(*texts: str) -> frozenset[str]:
-    """The words that settle ambiguous abbreviations."""
-    return frozenset(word for text in texts for word in (*read(text), *_reader(frozenset()).words(text))) - MARKS
+    """Those words of the texts that settle ambiguous abbreviations and Roman numerals."""
+    plain = _reader(frozenset())
+    return _settling().intersection(chain.from_iterable((*read(text), *plain.words(text)) for text in texts))
 
 
 def spellings_of(*texts: str) -> Spellings:
     """The long words of these texts as they are spelled."""
-    return spellings(token for text in texts for token in _TOKEN.findall(_lower(text)))
+    return spellings(token for text in texts for token in _tokens(text))
 
 
 def _lower(text: str) -> str:
     """Undressed, in lower case, words with a prefix in one: "extra-axial", "supra- and infratentorial"."""
     text = undress(text).lower()
     if "-" in text:
+        text = _SPACED_LEVELS.sub(r"\1-", text)
         shared, joined = _prefixed()
         text = joined.sub(r"\1", shared.sub(r"\1\4 \2 \3\4", text))
     return text
@@ -96,8 +101,10 @@ def _lower(text: str) -> str:
 @lru_cache(maxsize=256)
 def content(words: Words) -> Words:
     """The words that carry meaning; all words where none does."""
-    plain = tuple(word for word in words if word not in MARKS)
-    return tuple(word for word in plain if word not in fillers()) or plain
+    empty = fillers()
+    return tuple([word for word in words if word not in MARKS and word not in empty]) or tuple(
+        [word for word in words if word not in MARKS]
+    )
 
 
 def sentences(words: Words) -> Iterator[Words]:
@@ -119,19 +126,23 @@ def contains(words: Words, phrase: Words) -> bool:
     )
 
 
-class _Terms(dict[str, Words]):
-    """Tokens as normalised words, remembered; a plain lookup, as this is where most of the time goes."""
+class _Remembered(dict[str, Words]):
+    """What each text comes to, looked up as in any dict: a call a word would take most of the time."""
 
-    def __missing__(self, token: str) -> Words:
+    def __init__(self, find: Callable[[str], Words]) -> None:
+        self._find = find
+
+    def __missing__(self, key: str) -> Words:
         if len(self) >= _REMEMBERED:
             self.clear()
-        self[token] = words = _term(token)
+        self[key] = words = self._find(key)
         return words
 
 
-@cache
-def _terms() -> _Terms:
-    return _Terms()
+@lru_cache(maxsize=1 << 12)
+def _tokens(text: str) -> tuple[str, ...]:
+    """Words, numbers and marks as they are written."""
+    return tuple(chain.from_iterable(map(_PIECES.__getitem__, _lower(text).replace("\n", " \n ").split(" "))))
 
 
 @cache
@@ -168,8 +179,12 @@ def _term(token: str) -> Words:
     if token[0].isdecimal():
         token = _number(token)
     if token in MARKS or not token.replace("'", "").isalpha():
-        return rewrite_words(re.split(r"\s?[-/]\s?", token) if token[0].isalpha() else (token,), lexicon().words)
+        return rewrite_words(re.split(r"[-/]", token) if token[0].isalpha() else (token,), lexicon().words)
     return rewrite_words(normal_form(token), lexicon().words)
+
+
+_PIECES = _Remembered(lambda piece: tuple(_TOKEN.findall(piece)))  # what stands between spaces -> tokens
+_TERMS = _Remembered(_term)
 
 
 def _number(text: str) -> str:
@@ -203,6 +218,11 @@ def _rewrite_phrases(words: list[str], phrases: Phrases) -> list[str]:
                 kept = at + len(phrase)
                 break
     return out + words[kept:] if kept else words
+
+
+@cache
+def _settling() -> frozenset[str]:
+    return word_set("numerals", "graded").union(*(when for when, _ in lexicon().settled))
 
 
 @lru_cache(maxsize=1 << 12)

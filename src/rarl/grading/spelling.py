@@ -9,7 +9,7 @@ from itertools import takewhile
 
 from rarl.grading.tables import Words, fillers, language
 
-LONG = 6  # letters from which on a slip of one is forgiven
+_LONG = 6  # letters from which on a slip of one is forgiven
 _MAKES_PLURAL = re.compile(r"(?:ss|x|ch|sh)es$")
 _KEEPS_ITS_S = re.compile(r"(?:ss|us|is|as|os)$")
 _OPERATION = re.compile(r"(?:ec|os|o)tom(?:y|ies)$")  # removed, opened for good, cut into: a letter apart
@@ -55,18 +55,17 @@ def _singular(text: str, irregular: Mapping[str, str]) -> str:
 
 
 def spellings(tokens: Iterable[str]) -> Spellings:
-    """Those of the tokens that are long enough for a slip to be told from another word, by first letter."""
+    """Those of the tokens that are long enough for a slip to be told from another word."""
     found: dict[str, tuple[str, ...]] = {}
-    for token in sorted(set(tokens)):
-        if len(token) >= LONG and token.isalpha():
-            found[token[0]] = (*found.get(token[0], ()), token)
+    for token in sorted({token for token in tokens if len(token) >= _LONG and token.isalpha()}):
+        found[token[0]] = (*found.get(token[0], ()), token)
     return found
 
 
 def put_right(written: str, right: Spellings, known: frozenset[str]) -> str:
     """The one word that this long word is a slip of; itself where there is none, or where it is a word of its own."""
-    near = right.get(written[0], ())
-    if written in near or written in fillers() or written in known or not known.isdisjoint(normal_form(written)):
+    near = [word for word in right.get(written[0], ()) if abs(len(word) - len(written)) < 2]
+    if len(written) < _LONG or not near or written in near or written in fillers() or written in known or not known.isdisjoint(normal_form(written)):
         return written
     meant = [word for word in near if _is_slip(written, word)]
     return meant[0] if len(meant) == 1 else written
@@ -74,7 +73,7 @@ def put_right(written: str, right: Spellings, known: frozenset[str]) -> str:
 
 def _is_slip(written: str, meant: str) -> bool:
     """One letter wrong, missing, too many, or two swapped; never the first."""
-    if abs(len(written) - len(meant)) > 1 or not written.isalpha():
+    if not written.isalpha():
         return False
     at = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(written, meant, strict=False)))
     a, b = written[at:], meant[at:]

@@ -20,12 +20,14 @@ _ONLY = frozenset(("only", "just"))
 class _Asked:
     """A yes/no question taken apart: its content, the thing or property asked for (`key`), and how.
 
-    `qualities` are the words of it that have an opposite ("normal", "enlarged", "left" at its end).
+    `qualities` are the words of it that have an opposite ("normal", "enlarged", "left" at its end); a clause without
+    any `relevant` word says nothing on it.
     """
 
     content: frozenset[str]
     key: Words
     qualities: frozenset[str]
+    relevant: frozenset[str]
     existential: bool
     negated: bool
 
@@ -88,9 +90,10 @@ def _stances(case: Case) -> Iterator[bool]:
         return
     asks = questions(case.prediction)
     for start, end in _clauses(case.prediction):
-        if asks[end - 1] or case.prediction[start:end] == plain(case.question):
+        clause = case.prediction[start:end]
+        if asks[end - 1] or asked.relevant.isdisjoint(clause) or clause == plain(case.question):
             continue
-        stance = _stance(asked, case.prediction[start:end], case.denied[start:end])
+        stance = _stance(asked, clause, case.denied[start:end])
         if stance is not None:
             yield stance is not asked.negated
 
@@ -124,8 +127,6 @@ def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | No
     affirmed = {word for word, no in pairs if not no and word not in after}
     against = {word for word, no in pairs if no and word not in after}
     key, named = set(asked.key), affirmed | against
-    if named.isdisjoint(asked.content) and named.isdisjoint(_opposites(asked.qualities)):
-        return None
     if _opposite(asked, affirmed, named, clause):
         return False
     if "bilateral" in asked.content and not named.isdisjoint(("left", "right")):
@@ -189,7 +190,9 @@ def _asked(question: Words) -> _Asked:
     if existential and not word_set("polarity", "anything_wrong").isdisjoint(words):
         qualities.add("abnormal")
     negated = bool(set(words) & (_CUES | after))
-    return _Asked(frozenset(meaning), key or meaning, frozenset(qualities), existential, negated)
+    settled = frozenset(qualities)
+    relevant = frozenset(meaning) | _opposites(settled)
+    return _Asked(frozenset(meaning), key or meaning, settled, relevant, existential, negated)
 
 
 def _thing(words: Words) -> Words:
