@@ -58,10 +58,8 @@ class Reader:
         """The same before phrases and what waits for a context are rewritten."""
         found: Sequence[str] = _tokens(text)
         if right := self._right:
-            known = lexicon().known
-            found = [
-                put_right(token, right, known) if len(token) > 5 and token[0] in right else token for token in found
-            ]
+            sure = _sure()
+            found = [token if token in sure or token[0] not in right else put_right(token, right, sure) for token in found]
         return in_base_units(list(chain.from_iterable(map(_TERMS.__getitem__, arabic(found, self._context)))))
 
 
@@ -79,8 +77,13 @@ def _reader(context: frozenset[str]) -> Reader:
 @lru_cache(maxsize=1 << 13)
 def context_of(*texts: str) -> frozenset[str]:
     """Those words of the texts that settle ambiguous abbreviations and Roman numerals."""
-    plain = _reader(frozenset())
-    return _settling().intersection(chain.from_iterable((*read(text), *plain.words(text)) for text in texts))
+    return frozenset().union(*map(_settled_by, texts))
+
+
+@lru_cache(maxsize=1 << 13)
+def _settled_by(text: str) -> frozenset[str]:
+    """With its phrases rewritten, and before."""
+    return _settling().intersection((*read(text), *_reader(frozenset()).words(text)))
 
 
 def spellings_of(*texts: str) -> Spellings:
@@ -218,6 +221,12 @@ def _rewrite_phrases(words: list[str], phrases: Phrases) -> list[str]:
                 kept = at + len(phrase)
                 break
     return out + words[kept:] if kept else words
+
+
+@cache
+def _sure() -> frozenset[str]:
+    """Words that are no slip of another."""
+    return lexicon().known | fillers()
 
 
 @cache

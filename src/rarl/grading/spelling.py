@@ -62,10 +62,10 @@ def spellings(tokens: Iterable[str]) -> Spellings:
     return found
 
 
-def put_right(written: str, right: Spellings, known: frozenset[str]) -> str:
-    """The one word that this long word is a slip of; itself where there is none, or where it is a word of its own."""
+def put_right(written: str, right: Spellings, sure: frozenset[str]) -> str:
+    """The one word that this word is a slip of; itself where there is none, or where a form of it is a word of its own."""
     near = [word for word in right.get(written[0], ()) if abs(len(word) - len(written)) < 2]
-    if len(written) < _LONG or not near or written in near or written in fillers() or written in known or not known.isdisjoint(normal_form(written)):
+    if not near or len(written) < _LONG or written in near or not sure.isdisjoint(normal_form(written)):
         return written
     meant = [word for word in near if _is_slip(written, word)]
     return meant[0] if len(meant) == 1 else written
