@@ -55,7 +55,7 @@ class Case:
         if flipped:
             wanted, words = flip(wanted), flip(words)
         denied = denials(words)
-        if True in denied and not _CUES.isdisjoint(asked) and _CUES.isdisjoint(wanted):
+        if True in denied and not absence().isdisjoint(asked) and _CUES.isdisjoint(wanted):
             denied = _behind_a_cue(words, denied)  # "what is not seen?", "the appendix is not seen"
         asking = questions(words) if "?" not in wanted else (False,) * len(words)
         affirmed = words
@@ -66,6 +66,12 @@ class Case:
 
 
 _CUES = frozenset(("no", "not"))
+
+
+@cache
+def absence() -> frozenset[str]:
+    """Words of a question that asks for what is not there."""
+    return _CUES | word_set("negation", "after") | word_set("negation", "missing")
 
 
 def _behind_a_cue(words: Words, denied: tuple[bool, ...]) -> tuple[bool, ...]:

@@ -36,7 +36,7 @@ def grade_choice(case: Case, gold: str, options: Sequence[str], question: str) -
         return wrong("letter and text contradict each other")
     if len(named) > 1:
         return wrong("several options")
-    if not letters and any(_joined_to_another(case.prediction, texts[option]) for option in named):
+    if not letters and any(_joined_to_another(case.prediction, option, texts) for option in named):
         return wrong("several options")
     chosen = letters or named
     if not chosen:
@@ -97,14 +97,16 @@ def _alike(words: Words, texts: Sequence[Words], bare: bool) -> set[int]:
     return same if len(same) == 1 else set()
 
 
-def _joined_to_another(words: Words, text: Words) -> bool:
-    """Whether the option shares its head with another: "acute and chronic appendicitis", "upper or lower lobe"."""
+def _joined_to_another(words: Words, option: int, texts: Sequence[Words]) -> bool:
+    """Whether a word shared with another option joins the two: "acute and chronic appendicitis", "tibia or fibula"."""
+    text = texts[option]
+    others = set().union(*texts) - set(text) - fillers()
     for at in range(len(words) - len(text) + 1):
         end = at + len(text)
         if words[at:end] == text:
             before = words[at - 2 : at - 1] if words[at - 1 : at] in (("and",), ("or",)) else ()
             behind = words[end + 1 : end + 2] if words[end : end + 1] in (("and",), ("or",)) else ()
-            if conflict(text, before) or conflict(text, behind):
+            if others & {*before, *behind} or conflict(text, before) or conflict(text, behind):
                 return True
     return False
 

@@ -185,6 +185,18 @@ def _deny_before(words: Words, at: int, denied: list[bool]) -> bool:
     return any(found not in MARKS for found in content(words[first:at])) and first < at
 
 
+def clauses_of(words: Words) -> Iterator[tuple[int, int]]:
+    """Where each clause starts and ends, marks and joining words aside."""
+    stops, openers = word_set("negation", "stops"), word_set("negation", "openers")
+    start = 0
+    for at, word in enumerate((*words, ".")):
+        opens = word == "and" and at + 1 < len(words) and words[at + 1] in openers
+        if word in MARKS or word in stops or opens:
+            if at > start:
+                yield start, at
+            start = at + 1
+
+
 def questions(words: Words) -> tuple[bool, ...]:
     """For each word, whether it is asked rather than stated: in a question, or after "whether"."""
     if "?" not in words and "whether" not in words:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
+from rarl.grading.lexicon import lexicon
 from rarl.grading.quantities import is_quantity
 from rarl.grading.reading import MARKS, contains, content, context_of, read
 from rarl.grading.spelling import normal_form
@@ -71,7 +72,7 @@ def offers(question: str, gold: str) -> Alternatives | None:
         return None
     shared = set.intersection(*map(set, segments))
     own = [[word for word in segment if word not in shared] for segment in segments]
-    edges = [set(found[:1] if at else found[-1:]) for at, found in enumerate(own)]  # nearest to the "or"
+    edges = _opposed(own) or [set(found[:1] if at else found[-1:]) for at, found in enumerate(own)]  # nearest to the "or"
     if words in ({"bilateral"}, {"no"}):
         return Alternatives(frozenset().union(*edges))
     at = next((at for at, edge in enumerate(edges) if edge and edge <= words), None)
@@ -82,6 +83,15 @@ def offers(question: str, gold: str) -> Alternatives | None:
     mine = edges[at] if edges[at] <= words and "no" not in words else words & set(own[at])
     others = frozenset().union(*edges[:at], *edges[at + 1 :])
     return Alternatives(others - words | mine)
+
+
+def _opposed(own: list[list[str]]) -> list[set[str]]:
+    """The one word of each alternative that excludes the others' ("one lesion or several"), where there is such a slot."""
+    for slot in lexicon().slots:
+        found = [{word for word in words if word in slot.stands} for words in own]
+        if all(len(words) == 1 for words in found) and len({slot.stands[min(words)] for words in found}) == len(own):
+            return found
+    return []
 
 
 def _segments(asked: Words) -> list[Words]:

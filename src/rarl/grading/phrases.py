@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import cache, lru_cache
 
-from rarl.grading.case import Case, Outcome, conflict, hedged, outside_parentheses, plain, right, stands, up_to_reasons, wrong
+from rarl.grading.case import Case, Outcome, absence, conflict, hedged, outside_parentheses, plain, right, stands, up_to_reasons, wrong
+from rarl.grading.claims import clauses_of
 from rarl.grading.kinds import Alternatives, members
 from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import content
-from rarl.grading.tables import Words, fillers, read_table
+from rarl.grading.tables import Words, fillers, read_table, word_set
 
+_EITHER = frozenset(("or", "vs", "versus"))
 _MOST = 0.9  # what an answer that is not right can score at most
 
 
@@ -24,6 +26,8 @@ def grade_phrase(case: Case, alternatives: Alternatives | None = None) -> Outcom
         return right("same words")
     if hedged(case, case.prediction):
         return wrong("hedged")
+    if not _EITHER.isdisjoint(case.affirmed) and _EITHER.isdisjoint(case.gold):
+        return wrong("two answers")
     gold = _gold_words(case)
     stated = _stated_words(case, gold)
     markers = set(alternatives.markers) if alternatives else set()
@@ -45,6 +49,8 @@ def grade_phrase(case: Case, alternatives: Alternatives | None = None) -> Outcom
 def _compared(case: Case, gold: set[str], stated: set[str]) -> Outcome:
     """The words of both, where the question's own and a qualifier in parentheses need not be said."""
     free = set(case.question)
+    if not absence().isdisjoint(free):
+        free |= absence()  # "what is missing?", "the right kidney is absent"
     wanted = gold - free - _in_parentheses(case.gold) or gold - free or gold
     score = _f1(wanted, stated, len(stated - gold - free))
     if _ambiguous(gold):
@@ -68,11 +74,12 @@ def _meant(words: Words) -> set[str]:
 
 
 def _denies(words: Collection[str]) -> bool:
-    return "no" in words or "not" in words
+    return "no" in words or "not" in words or not word_set("negation", "nothing_else").isdisjoint(words)
 
 
 def _denial_alike(words: Collection[str]) -> set[str]:
-    return {*words, "no"} - {"not"} if "not" in words else set(words)
+    alike = {"not", *word_set("negation", "nothing_else")}
+    return {*words, "no"} - alike if not alike.isdisjoint(words) else set(words)
 
 
 def _reduce(words: set[str], case: Case, kept: Collection[str] = ()) -> set[str]:
@@ -108,7 +115,18 @@ def _contradiction(case: Case, gold: set[str], stated: set[str]) -> str | None:
     if True not in case.denied:
         return None
     denied = {word for word, no in zip(case.prediction, case.denied, strict=True) if no}
-    return "denied" if (gold & denied) - stated else None
+    if (gold & denied) - stated or _denies_the_question(case, gold, denied - set(case.affirmed) - fillers()):
+        return "denied"
+    return None
+
+
+def _denies_the_question(case: Case, gold: set[str], denied: set[str]) -> bool:
+    """Whether the gold is named, and what was asked about denied of it: "what is enlarged?", "spleen not enlarged"."""
+    denied &= set(case.question)
+    if not denied:
+        return False
+    clauses = clauses_of(case.prediction)
+    return any(denied & clause and gold & clause for clause in (set(case.prediction[a:b]) for a, b in clauses))
 
 
 @lru_cache(maxsize=1 << 12)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from rarl.grading.case import Case, Outcome, conflict, hedged, outside_parentheses, plain, right, sentences_with, stands, wrong
-from rarl.grading.claims import questions
+from rarl.grading.claims import clauses_of, questions
 from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import MARKS, content
 from rarl.grading.tables import Words, fillers, word_set
@@ -89,7 +89,7 @@ def _stances(case: Case) -> Iterator[bool]:
     if not asked.key:
         return
     asks = questions(case.prediction)
-    for start, end in _clauses(case.prediction):
+    for start, end in clauses_of(case.prediction):
         clause = case.prediction[start:end]
         if asks[end - 1] or asked.relevant.isdisjoint(clause) or clause == plain(case.question):
             continue
@@ -108,17 +108,6 @@ def _bare_stance(words: Words) -> bool | None:
     if denials:
         return denials % 2 == 0
     return True if set(bare) & seen - {"there"} or bare[-1] in word_set("negation", "be") else None
-
-
-def _clauses(words: Words) -> Iterator[tuple[int, int]]:
-    stops, openers = word_set("negation", "stops"), word_set("negation", "openers")
-    start = 0
-    for at, word in enumerate((*words, ".")):
-        opens = word == "and" and at + 1 < len(words) and words[at + 1] in openers
-        if word in MARKS or word in stops or opens:
-            if at > start:
-                yield start, at
-            start = at + 1
 
 
 def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | None:
@@ -144,6 +133,8 @@ def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | No
     if against & (key | predicate):
         about = key <= named or (predicate <= named and named <= asked.content)
         return False if about and not _elsewhere(asked, clause) else None
+    if asked.existential and clause[0] == "the" and named <= asked.content and not word_set("polarity", "verbs") & set(clause):
+        return None  # "the fracture" presupposes and states nothing
     if key <= affirmed or (not asked.existential and predicate <= affirmed and affirmed <= asked.content):
         return True
     return None
