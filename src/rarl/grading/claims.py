@@ -147,7 +147,7 @@ def _scope(words: Words, cue: int) -> Iterator[int]:
     stops, openers = word_set("negation", "stops"), word_set("negation", "openers")
     for at in range(cue + 1, len(words)):
         found = words[at]
-        if found in stops or (found in MARKS and found != ","):
+        if found in stops or (found in MARKS and found not in ",/"):
             return
         opens = found in (",", "and")
         following = words[at + 1] if at + 1 < len(words) else ""

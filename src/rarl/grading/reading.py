@@ -14,7 +14,7 @@ from rarl.grading.tables import Words, fillers, language, word_set
 from rarl.grading.undressing import undress
 from rarl.grading.units import in_base_units
 
-MARKS = frozenset(".,;:?!()\n")
+MARKS = frozenset(".,;:?!()/\n")
 SENTENCE_ENDS = frozenset(".;?!\n")
 _DIRECTIONS = frozenset(("anterior", "posterior", "superior", "inferior", "medial", "lateral"))
 _REMEMBERED = 1 << 16  # distinct words
@@ -171,8 +171,6 @@ def _term(token: str) -> Words:
     """One token as normalised words, single synonyms rewritten."""
     if token == "%":
         return ("percent",)
-    if token == "/":
-        return (",",)
     if token[0] == "x" and token[1:].isdecimal():
         return ("x", _number(token[1:]))  # 2x3 cm, x40
     if directions := _directions(token):

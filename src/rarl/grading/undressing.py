@@ -14,7 +14,7 @@ _FRACTION = re.compile(r"\\[dt]?frac\s*\{\s*(\d+)\s*\}\s*\{\s*(\d+)\s*\}")
 _PLAIN = re.compile(r"[\w\s.,;:?!'()%/+-]*", re.ASCII)
 _DRESS = re.compile(
     r"\\(?:[()\[\],;:! ]|(?:q?quad|displaystyle|left|right|bf|it|rm)\b)"
-    r"|```[a-z]*\n|[*`#$~\"_|{}\\\[\]]|</?[A-Za-z][A-Za-z0-9]{0,11}(?:\s[^<>]{0,80})?/?>|<!--.{0,200}?-->"
+    r"|```[a-z]*\n|[*`#$~\"_|{}\\]|</?[A-Za-z][A-Za-z0-9]{0,11}(?:\s[^<>]{0,80})?/?>|<!--.{0,200}?-->"
 )
 _BOUND = re.compile(r"([<>\u2264\u2265])\s?=?\s?(?=\d)")
 _OR_MORE = re.compile(r"(?<![\w.])(\d+)\+(?!\w)")
@@ -35,7 +35,7 @@ def undress(text: str) -> str:
         text = _without_latex(text)
     if not _PLAIN.fullmatch(text):
         text = _BOUND.sub(lambda found: _WORDED[found[1]], text)
-        text = _DRESS.sub(" ", text.replace("\\%", "%"))
+        text = _DRESS.sub(" ", text.replace("\\%", "%")).replace("[", "(").replace("]", ")")
     if "+" in text:
         text = _OR_MORE.sub(r"at least \1", text)
     if "w/" in text or "W/" in text:

@@ -70,13 +70,26 @@ def _is_answer(words: Words, at: int, question: Words) -> bool:
     while first > 0 and (words[first - 1] not in MARKS or words[first - 1] == ":"):
         first -= 1
     before = [word for word in words[first:at] if word not in fillers() and word not in MARKS]
-    if "yes" in (following, *words[max(0, at - 1) : at]) or words[at - 2 : at] in (("yes", "and"), ("yes", "or")):
+    if "yes" in (following, *words[max(0, at - 1) : at]) or words[at - 2 : at] in (("yes", "and"), ("yes", "or"), ("yes", "/")):
         return True  # "yes no", "yes and no": both
+    if words[at + 1 : at + 3] in ((",", "yes"), ("/", "yes")):
+        return True
     if words[at - 1 : at] in (("and",), ("or",), ("but",)) and "yes" in words[:at]:
         return following in MARKS or following in word_set("polarity", "after_answer")
     if following in MARKS:
         return set(before) <= {*question, "yes", "say", "go"}
-    return following in word_set("polarity", "after_answer") and set(words[first:at]) <= {"yes", "no"}
+    empty = not _says_more(words, at + 1)  # "no of the picture"
+    return (empty or following in word_set("polarity", "after_answer")) and set(before) <= {"yes", "no"}
+
+
+def _says_more(words: Words, at: int) -> bool:
+    """Whether anything with a meaning stands between here and the end of the clause."""
+    for word in words[at:]:
+        if word in MARKS:
+            return False
+        if word not in fillers():
+            return True
+    return False
 
 
 def _stances(case: Case) -> Iterator[bool]:
@@ -107,7 +120,7 @@ def _bare_stance(words: Words) -> bool | None:
     denials = sum(word in _CUES or word in after for word in bare)
     if denials:
         return denials % 2 == 0
-    return True if set(bare) & seen - {"there"} or bare[-1] in word_set("negation", "be") else None
+    return True if set(bare) & seen - {"there"} or bare[-1] in word_set("negation", "verbs_alone") else None
 
 
 def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | None:
@@ -133,8 +146,6 @@ def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | No
     if against & (key | predicate):
         about = key <= named or (predicate <= named and named <= asked.content)
         return False if about and not _elsewhere(asked, clause) else None
-    if asked.existential and clause[0] == "the" and named <= asked.content and not word_set("polarity", "verbs") & set(clause):
-        return None  # "the fracture" presupposes and states nothing
     if key <= affirmed or (not asked.existential and predicate <= affirmed and affirmed <= asked.content):
         return True
     return None
