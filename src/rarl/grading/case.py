@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from rarl.grading.claims import denials, questions
+from rarl.grading.claims import clauses_of, denials, questions
 from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import MARKS, SENTENCE_ENDS, Reader, context_of, read, sentences, spellings_of
-from rarl.grading.tables import Words, language, word_set
+from rarl.grading.tables import Words, fillers, language, word_set
 from rarl.grading.undressing import undress
 
 
@@ -178,6 +178,16 @@ def _hedge_phrases(key: str) -> dict[str, list[Words]]:
         words = flip(read(phrase))
         phrases.setdefault(words[0], []).append(words)
     return phrases
+
+
+def denies_the_question(case: Case, named: Collection[str]) -> bool:
+    """Whether the answer is named, and what was asked about denied of it: "what is enlarged?", "spleen not enlarged"."""
+    pairs = zip(case.prediction, case.denied, strict=True)
+    denied = {word for word, no in pairs if no and word in case.question} - set(case.affirmed) - fillers()
+    if not denied:
+        return False
+    clauses = (case.prediction[start:end] for start, end in clauses_of(case.prediction))
+    return any(not denied.isdisjoint(clause) and not set(named).isdisjoint(clause) for clause in clauses)
 
 
 def sentences_with(words: Words, wanted: Collection[str]) -> Words:

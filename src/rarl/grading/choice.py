@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import takewhile
 
-from rarl.grading.case import Case, Outcome, conflict, flip, hedged, plain, right, sentences_with, wrong
+from rarl.grading.case import Case, Outcome, conflict, denies_the_question, flip, hedged, plain, right, sentences_with, wrong
 from rarl.grading.claims import denials
 from rarl.grading.kinds import gold_option
 from rarl.grading.letters import Claim, claims, reasons_after
@@ -38,6 +38,8 @@ def grade_choice(case: Case, gold: str, options: Sequence[str], question: str) -
         return wrong("several options")
     if not letters and any(_joined_to_another(case.prediction, option, texts) for option in named):
         return wrong("several options")
+    if any(denies_the_question(case, set(texts[option]) - set(case.question)) for option in named):
+        return wrong("denied")
     chosen = letters or named
     if not chosen:
         return wrong("no option named")
@@ -80,7 +82,7 @@ def _named(words: Words, texts: Sequence[Words], bare: bool) -> set[int]:
         for at in places.get(text[0], ()) if text else ():
             if words[at : at + len(text)] == text:
                 last = at + len(text) - 1
-                stated = not denied[last] or (text[0] == "no" and not denied[at])
+                stated = (not denied[last] or (text[0] == "no" and not denied[at])) and words[at - 1 : at] != ("not",)
                 spans.append((at, last, number, stated))
     if not spans and True not in denied:
         return _alike(words, texts, bare)
@@ -100,7 +102,7 @@ def _alike(words: Words, texts: Sequence[Words], bare: bool) -> set[int]:
 def _joined_to_another(words: Words, option: int, texts: Sequence[Words]) -> bool:
     """Whether a word shared with another option joins the two: "acute and chronic appendicitis", "tibia or fibula"."""
     text = texts[option]
-    others = set().union(*texts) - set(text) - fillers()
+    others = {word for other in texts for word in other if len(other) == 1 or word not in fillers()} - set(text)
     for at in range(len(words) - len(text) + 1):
         end = at + len(text)
         if words[at:end] == text:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import cache, lru_cache
 
-from rarl.grading.case import Case, Outcome, absence, conflict, hedged, outside_parentheses, plain, right, stands, up_to_reasons, wrong
-from rarl.grading.claims import clauses_of
+from rarl.grading.case import Case, Outcome, absence, conflict, denies_the_question, hedged, outside_parentheses, plain, right, stands, up_to_reasons, wrong
 from rarl.grading.kinds import Alternatives, members
 from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import content
@@ -115,18 +114,7 @@ def _contradiction(case: Case, gold: set[str], stated: set[str]) -> str | None:
     if True not in case.denied:
         return None
     denied = {word for word, no in zip(case.prediction, case.denied, strict=True) if no}
-    if (gold & denied) - stated or _denies_the_question(case, gold, denied - set(case.affirmed) - fillers()):
-        return "denied"
-    return None
-
-
-def _denies_the_question(case: Case, gold: set[str], denied: set[str]) -> bool:
-    """Whether the gold is named, and what was asked about denied of it: "what is enlarged?", "spleen not enlarged"."""
-    denied &= set(case.question)
-    if not denied:
-        return False
-    clauses = clauses_of(case.prediction)
-    return any(denied & clause and gold & clause for clause in (set(case.prediction[a:b]) for a, b in clauses))
+    return "denied" if (gold & denied) - stated or denies_the_question(case, gold) else None
 
 
 @lru_cache(maxsize=1 << 12)

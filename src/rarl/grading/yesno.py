@@ -20,14 +20,15 @@ _ONLY = frozenset(("only", "just"))
 class _Asked:
     """A yes/no question taken apart: its content, the thing or property asked for (`key`), and how.
 
-    `qualities` are the words of it that have an opposite ("normal", "enlarged", "left" at its end); a clause without
-    any `relevant` word says nothing on it.
+    `qualities` are the words of it that have an opposite ("normal", "enlarged", "left" at its end); `place` is where, if
+    a place is asked for; a clause without any `relevant` word says nothing on it.
     """
 
     content: frozenset[str]
     key: Words
     qualities: frozenset[str]
     relevant: frozenset[str]
+    place: frozenset[str]
     existential: bool
     negated: bool
 
@@ -129,13 +130,15 @@ def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | No
     affirmed = {word for word, no in pairs if not no and word not in after}
     against = {word for word, no in pairs if no and word not in after}
     key, named = set(asked.key), affirmed | against
+    if asked.place and conflict(asked.place, affirmed) and affirmed & (asked.content - asked.place):
+        return False  # "is the tip in the right atrium?", "it is in the left atrium"
+    if conflict(asked.content - asked.qualities - {"bilateral"}, named):
+        return None  # another side, another place
     if _opposite(asked, affirmed, named, clause):
         return False
     if "bilateral" in asked.content and not named.isdisjoint(("left", "right")):
         one_only = bool(against & key) or not _ONLY.isdisjoint(clause)
         return False if one_only and key & named - {"bilateral"} else None
-    if conflict(asked.content - asked.qualities, named):
-        return None  # another side, another place
     beyond = named - asked.content
     rest = asked.content - key
     if rest and beyond and not rest & named and asked.existential:
@@ -146,7 +149,8 @@ def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | No
     if against & (key | predicate):
         about = key <= named or (predicate <= named and named <= asked.content)
         return False if about and not _elsewhere(asked, clause) else None
-    if key <= affirmed or (not asked.existential and predicate <= affirmed and affirmed <= asked.content):
+    of_state = not asked.existential or "normal" in predicate  # not "is there a large mass?", "the liver is large"
+    if key <= affirmed or (of_state and predicate <= affirmed <= asked.content):
         return True
     return None
 
@@ -194,7 +198,18 @@ def _asked(question: Words) -> _Asked:
     negated = bool(set(words) & (_CUES | after))
     settled = frozenset(qualities)
     relevant = frozenset(meaning) | _opposites(settled)
-    return _Asked(frozenset(meaning), key or meaning, settled, relevant, existential, negated)
+    place = frozenset() if existential else frozenset(_behind_preposition(words)) & frozenset(meaning)
+    return _Asked(frozenset(meaning), key or meaning, settled, relevant, place, existential, negated)
+
+
+def _behind_preposition(words: Words) -> Words:
+    """What stands behind the first preposition that follows a word with a meaning."""
+    begun = False
+    for at, word in enumerate(words):
+        if begun and word in word_set("polarity", "prepositions"):
+            return words[at:]
+        begun = begun or word not in fillers()
+    return ()
 
 
 def _thing(words: Words) -> Words:
