@@ -55,7 +55,7 @@ class Case:
         if flipped:
             wanted, words = flip(wanted), flip(words)
         denied = denials(words)
-        if True in denied and not absence().isdisjoint(asked) and _CUES.isdisjoint(wanted):
+        if True in denied and _asks_for_absence(asked, words) and _CUES.isdisjoint(wanted):
             denied = _behind_a_cue(words, denied)  # "what is not seen?", "the appendix is not seen"
         asking = questions(words) if "?" not in wanted else (False,) * len(words)
         affirmed = words
@@ -72,6 +72,13 @@ _CUES = frozenset(("no", "not"))
 def absence() -> frozenset[str]:
     """Words of a question that asks for what is not there."""
     return _CUES | word_set("negation", "after") | word_set("negation", "missing")
+
+
+def _asks_for_absence(question: Words, words: Words) -> bool:
+    """Whether the question is what is not there, and the answer says it that way and not "X is wrong"."""
+    after = word_set("negation", "after") - {"absent"}
+    asks = question[:1] and question[0] in word_set("alternatives", "wh") and not absence().isdisjoint(question)
+    return bool(asks) and after.isdisjoint(words)
 
 
 def _behind_a_cue(words: Words, denied: tuple[bool, ...]) -> tuple[bool, ...]:

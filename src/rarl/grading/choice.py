@@ -38,7 +38,8 @@ def grade_choice(case: Case, gold: str, options: Sequence[str], question: str) -
         return wrong("several options")
     if not letters and any(_joined_to_another(case.prediction, option, texts) for option in named):
         return wrong("several options")
-    if any(denies_the_question(case, set(texts[option]) - set(case.question)) for option in named):
+    own = (set(texts[option]) - set(case.question) for option in named if "no" not in texts[option])
+    if any(denies_the_question(case, words) for words in own):
         return wrong("denied")
     chosen = letters or named
     if not chosen:

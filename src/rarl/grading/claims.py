@@ -111,7 +111,7 @@ def denials(words: Words) -> tuple[bool, ...]:
         elif not _negated_here(words, at):
             before = _deny_before(words, at, denied)
             if not before:
-                for place in _scope(words, at):
+                for place in _scope(words, at + (words[at + 1 : at + 2] == (":",))):  # "wrong: a mass"
                     denied[place] = True
     return tuple(denied)
 
@@ -147,7 +147,7 @@ def _scope(words: Words, cue: int) -> Iterator[int]:
     stops, openers = word_set("negation", "stops"), word_set("negation", "openers")
     for at in range(cue + 1, len(words)):
         found = words[at]
-        if found in stops or (found in MARKS and found not in ",/"):
+        if found in stops or (found in MARKS and found not in ",/" and not _short_aside(words, at)):
             return
         opens = found in (",", "and")
         following = words[at + 1] if at + 1 < len(words) else ""
@@ -156,6 +156,11 @@ def _scope(words: Words, cue: int) -> Iterator[int]:
         if found == "," and not _continues_a_list(words, at + 1):
             return
         yield at
+
+
+def _short_aside(words: Words, at: int) -> bool:
+    """Whether a bracket here opens or closes a term's other name: "no diffusion weighted imaging (dwi)"."""
+    return words[at] == ")" or (words[at] == "(" and ")" in words[at + 1 : at + 5])
 
 
 def _continues_a_list(words: Words, at: int) -> bool:

@@ -6,9 +6,10 @@ from collections.abc import Collection
 from functools import cache, lru_cache
 
 from rarl.grading.case import Case, Outcome, absence, conflict, denies_the_question, hedged, outside_parentheses, plain, right, stands, up_to_reasons, wrong
+from rarl.grading.claims import clauses_of
 from rarl.grading.kinds import Alternatives, members
 from rarl.grading.lexicon import lexicon
-from rarl.grading.reading import content
+from rarl.grading.reading import MARKS, content
 from rarl.grading.tables import Words, fillers, read_table, word_set
 
 _EITHER = frozenset(("or", "vs", "versus"))
@@ -39,17 +40,33 @@ def grade_phrase(case: Case, alternatives: Alternatives | None = None) -> Outcom
     answer = _reduce(_meant(up_to_reasons(case.prediction)), case, gold) & stated or stated
     if markers:
         chosen = markers & gold if "no" not in gold else gold
-        return right("an alternative of the question") if (chosen or gold) <= answer else wrong("other words")
-    if asked := _asked_for(case.question, frozenset(gold)):
-        return right(f"the {asked}") if gold - set(case.question) <= answer else wrong("other words")
+        named = (chosen or gold) <= answer and _no_second_answer(case, chosen or gold)
+        return right("an alternative of the question") if named else wrong("other words")
+    if (asked := _asked_for(case.question, frozenset(gold))) and gold - set(case.question) <= answer:
+        return right(f"the {asked}") if _no_second_answer(case, gold) else wrong("several answers")
     return _compared(case, gold, answer)
+
+
+def _no_second_answer(case: Case, gold: set[str]) -> bool:
+    """Whether each clause holds the gold, or nothing beyond the question: "left, in the lung", not "left, infarct"."""
+    taken = stands(case.gold)
+    beside = (slot.stands for slot in lexicon().slots if slot.optional_with in taken)
+    free = {*case.question, *fillers(), *gold, "no", "not"}.union(*beside)
+    members: list[set[str]] = [set()]
+    told = up_to_reasons(case.prediction)
+    for word, no in zip(told, case.denied, strict=False):
+        if word in MARKS or word == "and" or word in word_set("negation", "stops"):
+            members.append(set())
+        elif not no:
+            members[-1].add(word)
+    return all(gold & member or member <= free for member in members)
 
 
 def _compared(case: Case, gold: set[str], stated: set[str]) -> Outcome:
     """The words of both, where the question's own and a qualifier in parentheses need not be said."""
     free = set(case.question)
     if not absence().isdisjoint(free):
-        free |= absence()  # "what is missing?", "the right kidney is absent"
+        free |= {"absent"} | word_set("negation", "missing")  # "what is missing?", "the right kidney is absent"
     wanted = gold - free - _in_parentheses(case.gold) or gold - free or gold
     score = _f1(wanted, stated, len(stated - gold - free))
     if _ambiguous(gold):
@@ -111,10 +128,17 @@ def _contradiction(case: Case, gold: set[str], stated: set[str]) -> str | None:
             return f"conflict of {slot}"
     if _denies(case.gold):
         return None if _denies(case.prediction) else "denial missing"
+    if any(_bare_no(case.prediction[start:end]) for start, end in clauses_of(case.prediction)):
+        return "denied"
     if True not in case.denied:
         return None
     denied = {word for word, no in zip(case.prediction, case.denied, strict=True) if no}
     return "denied" if (gold & denied) - stated or denies_the_question(case, gold) else None
+
+
+def _bare_no(clause: Words) -> bool:
+    """Whether a clause only says no: "no", "nothing", "none of it"."""
+    return "no" in clause and all(word == "no" or word in fillers() for word in clause)
 
 
 @lru_cache(maxsize=1 << 12)
