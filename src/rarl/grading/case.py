@@ -36,14 +36,15 @@ def wrong(rule: str, score: float = 0.0, relaxed: float = 0.0) -> Outcome:
 class Case:
     """Question, gold and prediction as normalised words with clause marks.
 
-    `denied` says of each word of the prediction whether it is denied; `affirmed` are those that are neither denied nor
-    asked ("pneumonia? no.").
+    `denied` and `asked` say of each word of the prediction whether it is; `affirmed` are those that are neither
+    ("pneumonia? no.").
     """
 
     question: Words
     gold: Words
     prediction: Words
     denied: tuple[bool, ...]
+    asked: tuple[bool, ...]
     affirmed: Words
     raw_prediction: str
 
@@ -57,12 +58,14 @@ class Case:
         denied = denials(words)
         if True in denied and _asks_for_absence(asked, words) and _CUES.isdisjoint(wanted):
             denied = _behind_a_cue(words, denied)  # "what is not seen?", "the appendix is not seen"
-        asking = questions(words) if "?" not in wanted else (False,) * len(words)
+        asking = questions(words)
+        if "?" in wanted or all(asking):  # an answer that is all question is one with a wrong mark
+            asking = (False,) * len(words)
         affirmed = words
         if True in denied or True in asking or not _CUES.isdisjoint(words):
             rows = zip(words, denied, asking, strict=True)
             affirmed = tuple([word for word, no, open_ in rows if not (no or open_ or word in _CUES)])
-        return cls(asked, wanted, words, denied, affirmed, prediction)
+        return cls(asked, wanted, words, denied, asking, affirmed, prediction)
 
 
 _CUES = frozenset(("no", "not"))

@@ -88,7 +88,10 @@ def _named(words: Words, texts: Sequence[Words], bare: bool) -> set[int]:
     if not spans and True not in denied:
         return _alike(words, texts, bare)
     inside = {s for s in spans for o in spans if (o[0] <= s[0] and s[1] <= o[1]) and (o[1] - o[0] > s[1] - s[0])}
-    return {span[2] for span in spans if span[3] and span not in inside}
+    found = {span[2] for span in spans if span[3] and span not in inside}
+    if len(found) > 1 and True in denied:
+        found -= {number for number, text in enumerate(texts) if text == ("no",)}  # "two rather than three"
+    return found
 
 
 def _alike(words: Words, texts: Sequence[Words], bare: bool) -> set[int]:
@@ -121,6 +124,6 @@ def _other_label(raw: str, claim: Claim, text: Words) -> bool:
         return False
     words = [word for word in plain(read(match.group(1))) if word not in ("a", "an", "the")]
     label = tuple(takewhile(lambda word: word not in fillers(), words))
-    if not label or set(words[len(label) :][:1]) & word_set("polarity", "verbs"):
+    if not label or label[0] in ("no", "not") or set(words[len(label) :][:1]) & word_set("polarity", "verbs"):
         return False  # a sentence that explains, not a label
     return not set(label) & set(text) or conflict(text, label) is not None

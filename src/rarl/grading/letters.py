@@ -85,7 +85,8 @@ def _by_letter(text: str, options: tuple[str, ...]) -> Iterator[tuple[int, int, 
             yield start - len(told[0]), end, _index(letter), True
             continue
         upper = letter.isupper()
-        named = (before.rstrip().endswith("(") and behind.lstrip().startswith(")")) or _LABEL_BEHIND.match(behind)
+        named = before.rstrip().endswith("(") and behind.lstrip().startswith(")")
+        named = named or ((letter.upper() not in spelled or not before.strip()) and _LABEL_BEHIND.match(behind))
         named = named or (upper and not before.strip(" \n.") and _DASH_BEHIND.match(behind))
         named = named or (upper and _ENUMERATED.search(before))
         if named or (upper and letter not in spelled and _SENTENCE_BEHIND.match(behind)):

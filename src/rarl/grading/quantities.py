@@ -38,13 +38,12 @@ def grade_number(case: Case) -> Outcome:
     """Right when the amounts stated are the gold's, all of them and no others. Amounts of something else (a size beside
     a count) are left out."""
     gold = _amounts(plain(case.gold))
-    told = up_to_reasons(case.prediction)
-    pairs = zip(told, case.denied, strict=False)
-    stated = _amounts(plain(tuple(word for word, denied in pairs if not (denied and NUMBER.fullmatch(word)))))
-    asked = quantities(plain(case.question)) - gold
-    stated = frozenset(_in_unit_of(amount, gold, case.question) for amount in stated - asked)
+    told = plain(_stated(case))
+    stated = _amounts(told) - (quantities(plain(case.question)) - gold)
+    joined = {_in_unit_of(amount, gold, case.question) for amount in _joined(told)}
+    stated = frozenset(_in_unit_of(amount, gold, case.question) for amount in stated)
     dimensions = {amount.dimension for amount in gold}
-    stated = frozenset(amount for amount in stated if amount.dimension in dimensions) or stated
+    stated = frozenset(amount for amount in stated if amount.dimension in dimensions or amount in joined) or stated
     if not stated:
         return wrong("no number")
     if hedged(case, case.prediction):
@@ -52,6 +51,18 @@ def grade_number(case: Case) -> Outcome:
     if _bounded(case.prediction) and not _bounded(case.gold):
         return wrong("a bound, not a number")
     return right("number") if stated == gold else wrong("another number")
+
+
+def _stated(case: Case) -> Words:
+    """The words up to an explanation, without numbers that are denied or asked."""
+    told = up_to_reasons(case.prediction)
+    rows = zip(told, case.denied, case.asked, strict=False)
+    return tuple([word for word, denied, asked in rows if not ((denied or asked) and NUMBER.fullmatch(word))])
+
+
+def _joined(words: Words) -> frozenset[Quantity]:
+    """Amounts that are offered beside another: "3 cm or 7"."""
+    return frozenset().union(*(quantities(words[at + 1 : at + 3]) for at, word in enumerate(words[:-1]) if word in JOINS))
 
 
 def _amounts(words: Words) -> frozenset[Quantity]:
