@@ -53,6 +53,8 @@ class Case:
         """`flipped`: read "not normal" as "abnormal"."""
         reader, asked, wanted = _prepared(question, gold, tuple(options))
         words = reader.read(prediction)
+        if not word_set("negation", "else").isdisjoint(asked):
+            words = tuple(["no" if word in word_set("negation", "nothing_else") else word for word in words])
         if flipped:
             wanted, words = flip(wanted), flip(words)
         denied = denials(words)

@@ -90,12 +90,11 @@ def _meant(words: Words) -> set[str]:
 
 
 def _denies(words: Collection[str]) -> bool:
-    return "no" in words or "not" in words or not word_set("negation", "nothing_else").isdisjoint(words)
+    return "no" in words or "not" in words
 
 
 def _denial_alike(words: Collection[str]) -> set[str]:
-    alike = {"not", *word_set("negation", "nothing_else")}
-    return {*words, "no"} - alike if not alike.isdisjoint(words) else set(words)
+    return {*words, "no"} - {"not"} if "not" in words else set(words)
 
 
 def _reduce(words: set[str], case: Case, kept: Collection[str] = ()) -> set[str]:

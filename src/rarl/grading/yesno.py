@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from rarl.grading.case import Case, Outcome, conflict, hedged, outside_parentheses, plain, right, sentences_with, stands, wrong
 from rarl.grading.claims import clauses_of, questions
 from rarl.grading.lexicon import lexicon
-from rarl.grading.reading import MARKS, content
+from rarl.grading.reading import MARKS
 from rarl.grading.tables import Words, fillers, word_set
 
 _CUES = frozenset(("no", "not"))
@@ -112,11 +112,17 @@ def _stances(case: Case) -> Iterator[bool]:
             yield stance is not asked.negated
 
 
+@cache
+def _empty() -> frozenset[str]:
+    """Words that say nothing on a question; "abnormality" does, where it is asked for."""
+    return fillers() - word_set("polarity", "anything_wrong")
+
+
 def _bare_stance(words: Words) -> bool | None:
     """What an answer without content of its own says: "it is", "not seen", "absent"."""
     after, seen = word_set("negation", "after"), word_set("negation", "seen")
     bare = plain(words)
-    if not bare or any(word not in fillers() and word not in _CUES and word not in after for word in bare):
+    if not bare or any(word not in _empty() and word not in _CUES and word not in after for word in bare):
         return None
     denials = sum(word in _CUES or word in after for word in bare)
     if denials:
@@ -126,7 +132,7 @@ def _bare_stance(words: Words) -> bool | None:
 
 def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | None:
     after = word_set("negation", "after")
-    pairs = [(word, no) for word, no in zip(clause, denied, strict=True) if word not in fillers() and word not in _CUES]
+    pairs = [(word, no) for word, no in zip(clause, denied, strict=True) if word not in _empty() and word not in _CUES]
     affirmed = {word for word, no in pairs if not no and word not in after}
     against = {word for word, no in pairs if no and word not in after}
     key, named = set(asked.key), affirmed | against
@@ -160,7 +166,7 @@ def _opposite(asked: _Asked, affirmed: set[str], named: set[str], clause: Words)
     against = affirmed & _opposites(asked.qualities)
     if not against or asked.qualities & affirmed:
         return False
-    subject = asked.content - asked.qualities
+    subject = asked.content - asked.qualities - word_set("polarity", "anything_wrong")
     if subject:
         return bool(subject & named) or (named <= against and not asked.existential and len(clause) > 1)
     return len(clause) > 1
@@ -188,7 +194,7 @@ def _asked(question: Words) -> _Asked:
     words = plain(outside_parentheses(question))
     existential = bool(set(words) & (word_set("polarity", "existential") | word_set("negation", "seen")))
     after = word_set("negation", "after")
-    meaning = tuple(w for w in words if w not in fillers() and w not in _CUES and w not in after)
+    meaning = tuple(w for w in words if w not in _empty() and w not in _CUES and w not in after)
     key = _thing(words) if existential else meaning
     qualities = {word for slot in lexicon().slots if slot.quality for word in meaning if word in slot.stands}
     if not qualities and not existential and meaning and meaning[-1] in lexicon().stands:
@@ -208,7 +214,7 @@ def _behind_preposition(words: Words) -> Words:
     for at, word in enumerate(words):
         if begun and word in word_set("polarity", "prepositions"):
             return words[at:]
-        begun = begun or word not in fillers()
+        begun = begun or word not in _empty()
     return ()
 
 
@@ -219,6 +225,6 @@ def _thing(words: Words) -> Words:
         if word in word_set("polarity", "prepositions"):
             if found:
                 break
-        elif word not in fillers() and word not in _CUES and word not in word_set("negation", "after"):
+        elif word not in _empty() and word not in _CUES and word not in word_set("negation", "after"):
             found.append(word)
-    return content(tuple(found)) if found else ()
+    return tuple(found)
