@@ -127,7 +127,7 @@ def flip(words: Words) -> Words:
     """Each denied stand of a two-valued slot as the other one: "not normal" is "abnormal"."""
     if _CUES.isdisjoint(words):
         return words
-    opposites = _opposites()
+    opposites = two_valued()
     if opposites.keys().isdisjoint(words):
         return words
     out: list[str] = []
@@ -140,7 +140,8 @@ def flip(words: Words) -> Words:
 
 
 @cache
-def _opposites() -> dict[str, str]:
+def two_valued() -> dict[str, str]:
+    """The words of two-valued slots, each with what its denial says."""
     opposites = {}
     for slot in lexicon().slots:
         if slot.binary:

@@ -51,7 +51,7 @@ def claims(raw: str, options: Sequence[str]) -> list[Claim]:
     if whole := _WHOLE.fullmatch(text):
         number = _index(whole[1])
         return [Claim(number, whole.end(1))] if number < len(options) else []
-    found = sorted([*_by_letter(text, tuple(options)), *_by_position(text, len(options))])
+    found = sorted([*_by_letter(text, tuple(options)), *_by_position(text, options)])
     found = [row for row in found if row[2] < len(options)]
     reasons = reasons_after(text, found[0][0]) if found else 0
     return [
@@ -93,15 +93,17 @@ def _by_letter(text: str, options: tuple[str, ...]) -> Iterator[tuple[int, int, 
             yield start, end, _index(letter), False
 
 
-def _by_position(text: str, count: int) -> Iterator[tuple[int, int, int, bool]]:
-    """ "the second option", "the last one", "option 2"."""
+def _by_position(text: str, options: Sequence[str]) -> Iterator[tuple[int, int, int, bool]]:
+    """ "the second option", "the last one", "option 2"; "the third" where that is no option's own word."""
     lower = text.lower()
     if len(lower) > _BEFORE and not any(noun in lower for noun in _NOUNS):
         return
     for match in _position().finditer(lower):
         word = match[1] or match[2] or match[3]
+        if match[3] and any(word in option.lower() for option in options):
+            continue
         number = int(word) if word.isdigit() else language()["positions"][word]
-        yield match.start(), match.end(), number - 1 if number > 0 else count - 1, True
+        yield match.start(), match.end(), number - 1 if number > 0 else len(options) - 1, True
 
 
 @cache

@@ -35,7 +35,7 @@ def normal_form(raw: str) -> Words:
         raw = raw.replace(piece, spelled)
     if raw.endswith("ening"):
         raw = raw[:-3] + "ed"  # thickening is thickened
-    if len(raw) > 6 and raw.endswith(("ally", "iorly")):
+    if len(raw) > 6 and raw.endswith(("ally", "iorly", "ously")):
         raw = raw[:-2]  # laterally is lateral
     return (_singular(raw, tables["plurals"]),) if raw else ()
 

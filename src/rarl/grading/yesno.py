@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from rarl.grading.case import Case, Outcome, conflict, hedged, outside_parentheses, plain, right, sentences_with, stands, wrong
+from rarl.grading.case import Case, Outcome, conflict, hedged, outside_parentheses, plain, right, sentences_with, stands, two_valued, wrong
 from rarl.grading.claims import clauses_of, questions
 from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import MARKS
@@ -21,7 +21,7 @@ class _Asked:
     """A yes/no question taken apart: its content, the thing or property asked for (`key`), and how.
 
     `qualities` are the words of it that have an opposite ("normal", "enlarged", "left" at its end); `place` is where, if
-    a place is asked for; a clause without any `relevant` word says nothing on it.
+    a place is asked for; `neutral`: it is no abnormality; a clause without any `relevant` word says nothing on it.
     """
 
     content: frozenset[str]
@@ -29,6 +29,7 @@ class _Asked:
     qualities: frozenset[str]
     relevant: frozenset[str]
     place: frozenset[str]
+    neutral: bool
     existential: bool
     negated: bool
 
@@ -151,6 +152,8 @@ def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | No
         return None  # "is there a mass in the liver?", "there is a mass in the spleen"
     if beyond and affirmed and not set(clause) & word_set("polarity", "verbs"):
         return None  # a noun phrase that says more than the question is no statement on it
+    if asked.existential and _sound(asked, affirmed, named):
+        return False
     predicate = asked.qualities or {asked.key[-1]}
     if against & (key | predicate):
         about = key <= named or (predicate <= named and named <= asked.content)
@@ -169,7 +172,15 @@ def _opposite(asked: _Asked, affirmed: set[str], named: set[str], clause: Words)
     subject = asked.content - asked.qualities - word_set("polarity", "anything_wrong")
     if subject:
         return bool(subject & named) or (named <= against and not asked.existential and len(clause) > 1)
-    return len(clause) > 1
+    return len(clause) > 1 or not against.isdisjoint(two_valued())
+
+
+def _sound(asked: _Asked, affirmed: set[str], named: set[str]) -> bool:
+    """Whether the place of an abnormality that is asked for is said to be normal: "the ribs are normal"."""
+    sound = {"normal", "intact", "clear"}
+    place = named - sound
+    finding = asked.key[-1]
+    return bool(sound & affirmed and place) and place <= asked.content - {finding} and not asked.neutral
 
 
 @lru_cache(maxsize=1 << 12)
@@ -205,7 +216,8 @@ def _asked(question: Words) -> _Asked:
     settled = frozenset(qualities)
     relevant = frozenset(meaning) | _opposites(settled)
     place = frozenset() if existential else frozenset(_behind_preposition(words)) & frozenset(meaning)
-    return _Asked(frozenset(meaning), key or meaning, settled, relevant, place, existential, negated)
+    neutral = not word_set("neutral", "words").isdisjoint(key)
+    return _Asked(frozenset(meaning), key or meaning, settled, relevant, place, neutral, existential, negated)
 
 
 def _behind_preposition(words: Words) -> Words:
