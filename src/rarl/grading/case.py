@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import NamedTuple
 
 from rarl.grading.claims import clauses_of, denials, questions
-from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import MARKS, SENTENCE_ENDS, Reader, context_of, read, sentences, spellings_of
+from rarl.grading.slots import flip
 from rarl.grading.tables import Words, fillers, language, word_set
 from rarl.grading.undressing import undress
 
@@ -123,53 +123,6 @@ def outside_parentheses(words: Words) -> Words:
     return tuple(out) if plain(tuple(out)) else words
 
 
-def flip(words: Words) -> Words:
-    """Each denied stand of a two-valued slot as the other one: "not normal" is "abnormal"."""
-    if _CUES.isdisjoint(words):
-        return words
-    opposites = two_valued()
-    if opposites.keys().isdisjoint(words):
-        return words
-    out: list[str] = []
-    for word in words:
-        if word in opposites and out and out[-1] in _CUES:
-            out[-1] = opposites[word]
-        else:
-            out.append(word)
-    return tuple(out)
-
-
-@cache
-def two_valued() -> dict[str, str]:
-    """The words of two-valued slots, each with what its denial says."""
-    opposites = {}
-    for slot in lexicon().slots:
-        if slot.binary:
-            first = {stand: word for word, stand in reversed(list(slot.stands.items()))}
-            for word, stand in slot.stands.items():
-                opposites[word] = next(first[other] for other in first if other != stand)
-    return opposites
-
-
-def stands(words: Collection[str]) -> dict[str, set[str]]:
-    """The stands that the words take: slot -> stands."""
-    taken: dict[str, set[str]] = {}
-    index = lexicon().stands
-    for word in index.keys() & words:
-        for slot, stand in index[word]:
-            taken.setdefault(slot, set()).add(stand)
-    return taken
-
-
-def conflict(gold: Collection[str], prediction: Collection[str]) -> str | None:
-    """The slot in which the prediction takes a stand that the gold, which takes one, does not."""
-    taken = stands(gold)
-    if not taken:
-        return None
-    stated = stands(prediction)
-    return next((slot for slot in taken if not stated.get(slot, set()) <= taken[slot]), None)
-
-
 def hedged(case: Case, words: Words) -> bool:
     """Whether these words of the prediction commit to nothing. What question or gold say themselves is no hedge."""
     given = {*case.question, *case.gold, "not", "no"}
@@ -194,7 +147,7 @@ def _hedge_phrases(key: str) -> dict[str, list[Words]]:
 
 
 def denies_the_question(case: Case, named: Collection[str]) -> bool:
-    """Whether the answer is named, and what was asked about denied of it: "what is enlarged?", "spleen not enlarged"."""
+    """Whether an answer is named, and what was asked about denied of it ("spleen not enlarged")."""
     pairs = zip(case.prediction, case.denied, strict=True)
     denied = {word for word, no in pairs if no and word in case.question} - set(case.affirmed) - fillers()
     if not denied:

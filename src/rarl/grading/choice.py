@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import takewhile
 
-from rarl.grading.case import Case, Outcome, conflict, denies_the_question, flip, hedged, plain, right, sentences_with, wrong
+from rarl.grading.case import Case, Outcome, denies_the_question, hedged, plain, right, sentences_with, wrong
 from rarl.grading.claims import denials
 from rarl.grading.kinds import gold_option
 from rarl.grading.letters import Claim, claims, reasons_after
 from rarl.grading.reading import content, context_of, read
+from rarl.grading.slots import conflict, flip
 from rarl.grading.tables import Words, fillers, word_set
 from rarl.grading.undressing import undress
 
@@ -58,7 +59,11 @@ def _up_to_reasons(raw: str, start: int) -> str:
 
 @lru_cache(maxsize=1 << 12)
 def _texts(options: tuple[str, ...], context: frozenset[str]) -> tuple[Words, ...]:
-    return tuple(_core(flip(read(option, context))) for option in options)
+    whole = [plain(flip(read(option, context))) for option in options]
+    cores = [_core(words) for words in whole]
+    if len({*cores}) < len(cores):  # "high" and "very high"
+        return tuple(whole)
+    return tuple(cores)
 
 
 def _core(words: Words) -> Words:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +31,9 @@ class Graded:
 def grade_file(source: str | Path, out: str | Path) -> Graded:
     """Grades every row of `source` (JSONL) into `out`, which must be new.
 
-    A row has question, gold and prediction (text or a number; a prediction of null is an empty answer), options (a list,
-    null or none) and, if it likes, kind. It is written with all its fields and those of `grade_row`. Errors: DataError
-    for a row that can't be graded, with file and line; then nothing is written.
+    A row has question, gold and prediction (text or a number; a prediction of null is an empty answer), options (a
+    list, null or none) and, if it likes, kind. It is written with all its fields and those of `grade_row`. Errors:
+    DataError for a row that can't be graded, with file and line; then nothing is written.
     """
     source, out = Path(source), Path(out)
     if out.exists():
@@ -41,11 +41,16 @@ def grade_file(source: str | Path, out: str | Path) -> Graded:
     aside = out.with_name(f".{out.name}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with source.open(encoding="utf-8-sig") as rows, aside.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+        with (
+            source.open(encoding="utf-8-sig") as rows,
+            aside.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file,
+        ):
             total = _write(source, rows, file)
         os.replace(aside, out)
     except OSError as error:
-        raise DataError(f"{error.filename or source}: {error.strerror or error}; give a file that can be read, and a place for --out") from None
+        raise DataError(
+            f"{error.filename or source}: {error.strerror or error}; give a file to read, and a place for --out"
+        ) from None
     except UnicodeDecodeError as error:
         raise DataError(f"{source} is not UTF-8 text ({error.reason}); save it as JSON Lines in UTF-8") from None
     finally:
@@ -130,7 +135,9 @@ def _options(row: Mapping[str, Any]) -> tuple[str, ...]:
     options = row.get("options")
     if options is None:
         return ()
-    if not isinstance(options, list) or not all(isinstance(o, str | int | float) and not isinstance(o, bool) for o in options):
+    if not isinstance(options, list) or not all(
+        isinstance(o, str | int | float) and not isinstance(o, bool) for o in options
+    ):
         raise DataError(f"options is {json.dumps(options, ensure_ascii=False)[:40]}; give a list of texts, or null")
     return tuple(map(str, options))
 
@@ -141,5 +148,7 @@ def _kind(row: Mapping[str, Any]) -> QuestionKind | None:
         return None
     known = [found.value for found in QuestionKind]
     if kind not in known:
-        raise DataError(f"kind is {json.dumps(kind, ensure_ascii=False)[:40]}; one of {', '.join(known)}, or none to derive it")
+        raise DataError(
+            f"kind is {json.dumps(kind, ensure_ascii=False)[:40]}; one of {', '.join(known)}, or none to derive it"
+        )
     return QuestionKind(kind)

@@ -72,7 +72,9 @@ def offers(question: str, gold: str) -> Alternatives | None:
         return None
     shared = set.intersection(*map(set, segments))
     own = [[word for word in segment if word not in shared] for segment in segments]
-    edges = _opposed(own) or [set(found[:1] if at else found[-1:]) for at, found in enumerate(own)]  # nearest to the "or"
+    edges = _opposed(own) or [
+        set(found[:1] if at else found[-1:]) for at, found in enumerate(own)
+    ]  # nearest to the "or"
     if words in ({"bilateral"}, {"no"}):
         return Alternatives(frozenset().union(*edges))
     at = next((at for at, edge in enumerate(edges) if edge and edge <= words), None)
@@ -86,7 +88,7 @@ def offers(question: str, gold: str) -> Alternatives | None:
 
 
 def _opposed(own: list[list[str]]) -> list[set[str]]:
-    """The one word of each alternative that excludes the others' ("one lesion or several"), where there is such a slot."""
+    """The one word of each alternative that excludes the others' ("one lesion or several"), if a slot has them all."""
     for slot in lexicon().slots:
         found = [{word for word in words if word in slot.stands} for words in own]
         if all(len(words) == 1 for words in found) and len({slot.stands[min(words)] for words in found}) == len(own):

@@ -15,18 +15,18 @@ _BEFORE, _BEHIND = 40, 20  # characters around a letter that tell whether it nam
 _WHOLE = re.compile(r"\W*(?:(?:option|choice|answer|letter)\W+(?:is\W+)?)?([A-Za-z])\W*", re.IGNORECASE)
 _ALONE = re.compile(r"(?<![^\W_'])(?<![\w.]-)[A-Za-z](?![\w'])(?!-\w)")
 _TOLD = re.compile(  # "the answer is", "option", "I choose"
-    r"\b(?:(?:option|choice|answer|letter)s?\s*(?:(?:is|would be)\s*)?[:=-]?|choose|select|pick|chose|go(?:ing)? with)\s*\(?$",
+    r"\b(?:(?:option|choice|answer|letter)s?\s*(?:(?:is|would be)\s*)?[:=-]?"
+    r"|choose|select|pick|chose|go(?:ing)? with)\s*\(?$",
     re.IGNORECASE,
 )
 _LABEL_BEHIND = re.compile(r"\s?[).:\]](?=\s|$)")  # b) b. b: b]
 _DASH_BEHIND = re.compile(r"\s*[-,]\s")  # B - text
 _ENUMERATED = re.compile(r"\b[A-Z]\s*(?:(?:,|/|&|\bor\b|\band\b)\s*|\s)$")  # A or B, A B
-_SENTENCE_BEHIND = re.compile(
-    r"\s*(?:$|[,.;:!?)/&\]]|(?:and|or|is|are|because|since|as|not|nor|but|[A-J])\b(?!'))"
-)
+_SENTENCE_BEHIND = re.compile(r"\s*(?:$|[,.;:!?)/&\]]|(?:and|or|is|are|because|since|as|not|nor|but|[A-J])\b(?!'))")
 _DENIED_BEFORE = re.compile(
     r"(?:\b(?:not|\w+n't|never|neither|nor|than|of|except|excluding)\s+"
-    r"(?:(?:the|an?|be|option|choice|answer|letter|choose|select|pick|go with)\s+)*\(?(?:[A-J]\s*(?:,|/|or|and|nor)+\s*)*)$",
+    r"(?:(?:the|an?|be|option|choice|answer|letter|choose|select|pick|go with)\s+)*\(?"
+    r"(?:[A-J]\s*(?:,|/|or|and|nor)+\s*)*)$",  # not A, B or | C
     re.IGNORECASE,
 )
 _DENIED_AFTER = re.compile(
@@ -84,12 +84,12 @@ def _by_letter(text: str, options: tuple[str, ...]) -> Iterator[tuple[int, int, 
         if told := _TOLD.search(before):
             yield start - len(told[0]), end, _index(letter), True
             continue
-        upper = letter.isupper()
-        named = before.rstrip().endswith("(") and behind.lstrip().startswith(")")
-        named = named or ((letter.upper() not in spelled or not before.strip()) and _LABEL_BEHIND.match(behind))
-        named = named or (upper and not before.strip(" \n.") and _DASH_BEHIND.match(behind))
-        named = named or (upper and _ENUMERATED.search(before))
-        if named or (upper and letter not in spelled and _SENTENCE_BEHIND.match(behind)):
+        free, first = letter.upper() not in spelled, not before.strip(" \n.")
+        bracketed = before.rstrip().endswith("(") and behind.lstrip().startswith(")")
+        labels = (free or first) and bool(_LABEL_BEHIND.match(behind))
+        dashed = first and bool(_DASH_BEHIND.match(behind))
+        alone = dashed or bool(_ENUMERATED.search(before)) or (free and bool(_SENTENCE_BEHIND.match(behind)))
+        if bracketed or labels or (letter.isupper() and alone):
             yield start, end, _index(letter), False
 
 

@@ -126,7 +126,13 @@ def _levels() -> Iterator[Group]:
     for letter, region, count in _LEVELS:
         for number in range(1, count + 1):
             level, nth = f"{letter}{number}", ordinal(number)
-            names = (f"{level} vertebra", f"{level} vertebra body", f"{nth} {region} vertebra", f"{region} vertebra {number}", f"{region} {number}")
+            names = (
+                f"{level} vertebra",
+                f"{level} vertebra body",
+                f"{nth} {region} vertebra",
+                f"{region} vertebra {number}",
+                f"{region} {number}",
+            )
             yield Group(((level,), *(tuple(name.split()) for name in names)), frozenset(), "MeSH: Spine")
 
 

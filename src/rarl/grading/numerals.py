@@ -34,6 +34,10 @@ def arabic(tokens: Sequence[str], context: Collection[str]) -> Sequence[str]:
             out.append(tokens[at])
             at += 1
             continue
+        if nth := _compound_ordinal(tokens, at):
+            out.append(nth)
+            at += 2
+            continue
         value, end = _number(tokens, at)
         if value is None or (end == at + 1 and _DIGITS.fullmatch(tokens[at])):
             number, end = _roman(tokens, at, context) or tokens[at], at + 1
@@ -50,7 +54,14 @@ def arabic(tokens: Sequence[str], context: Collection[str]) -> Sequence[str]:
 def ordinal(number: int) -> str:
     """1st, 2nd, 3rd, 4th, 11th, 21st."""
     last = 0 if number % 100 in (11, 12, 13) else number % 10
-    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th')}"
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(last, 'th') }"
+
+
+def _compound_ordinal(tokens: Sequence[str], at: int) -> str | None:
+    """ "twenty-first" as 21st."""
+    tens, ordinals = _numbers().get(tokens[at], 0), language()["ordinals"]
+    last = ordinals.get(tokens[at + 1], "") if tens >= 20 and at + 1 < len(tokens) else ""
+    return ordinal(tens + int(last[0])) if len(last) == 3 else None
 
 
 def _number(tokens: Sequence[str], at: int) -> tuple[Fraction | None, int]:
@@ -66,7 +77,7 @@ def _number(tokens: Sequence[str], at: int) -> tuple[Fraction | None, int]:
                 return _HALF * multiples[word], end + 2
             case ["half", "a" | "an", *_]:
                 return _HALF, end + 2
-            case ["a", word, *rest] if word in _denominators() and rest[:1] in ([], ["of"]):
+            case ["a", word, *rest] if word in _denominators() and _ends(rest):
                 return Fraction(1, _denominators()[word]), end + 2
             case ["a", "half", *_]:
                 return _HALF, end + 2
@@ -88,9 +99,14 @@ def _number(tokens: Sequence[str], at: int) -> tuple[Fraction | None, int]:
             return value + Fraction(_numbers()[word], 10), end + 2
         case [word, *_] if _SIMPLE.fullmatch(word):
             return value + Fraction(word), end + 1
-        case [word, *rest] if word in _denominators() and (word.endswith("s") or word == "half" or rest[:1] in ([], ["of"])):
+        case [word, *rest] if word in _denominators() and (word.endswith("s") or word == "half" or _ends(rest)):
             return value / _denominators()[word], end + 1
     return value, end
+
+
+def _ends(rest: Sequence[str]) -> bool:
+    """Whether a third is a part here, and no number of an order: "a third of the lung", "one third"."""
+    return not rest or rest[0] == "of" or not rest[0].isalpha()
 
 
 def _whole(tokens: Sequence[str], at: int) -> tuple[Fraction | None, int]:
@@ -106,8 +122,10 @@ def _multiplied(tokens: Sequence[str], at: int, value: Fraction) -> tuple[Fracti
     """ "two | hundred and five": the value times the multiple that stands here, and what is added to it."""
     value *= language()["numerals"]["multiples"][tokens[at]]
     at += 1
+    if value < 100:
+        return value, at + (tokens[at : at + 1] in (["of"], ("of",)))  # "a couple of"
     rest = at + (at < len(tokens) and tokens[at] == "and")
-    if value >= 100 and rest < len(tokens) and tokens[rest] in _numbers():
+    if rest < len(tokens) and tokens[rest] in _numbers():
         low, at = _whole(tokens, rest)
         value += low or 0
     return value, at
@@ -136,7 +154,7 @@ def in_digits(value: Fraction) -> str:
 @cache
 def _starts() -> frozenset[str]:
     """What a number may start with, digits aside."""
-    return _triggers() | {"a", "i"}
+    return _triggers() | {"a"}
 
 
 @cache
@@ -146,7 +164,7 @@ def _triggers() -> frozenset[str]:
     suffixed = {f"{roman}{letter}" for roman in ("i", "ii", "iii", "iv", "v") for letter in "abcd"}
     fractions = {f"{n}/{d}" for d in range(2, 10) for n in range(1, 10)}
     named = {*numerals["multiples"], *numerals["denominators"], *numerals["numbered"]}
-    return frozenset({*_numbers(), *named, *_ROMAN, *suffixed, *fractions} - {"i"} | {"half"})
+    return frozenset({*_numbers(), *named, *_ROMAN, *suffixed, *fractions, "half"})
 
 
 def _numbers() -> Mapping[str, int]:

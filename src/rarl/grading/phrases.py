@@ -5,11 +5,23 @@ from __future__ import annotations
 from collections.abc import Collection
 from functools import cache, lru_cache
 
-from rarl.grading.case import Case, Outcome, absence, conflict, denies_the_question, hedged, outside_parentheses, plain, right, stands, up_to_reasons, wrong
+from rarl.grading.case import (
+    Case,
+    Outcome,
+    absence,
+    denies_the_question,
+    hedged,
+    outside_parentheses,
+    plain,
+    right,
+    up_to_reasons,
+    wrong,
+)
 from rarl.grading.claims import clauses_of
 from rarl.grading.kinds import Alternatives, members
 from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import MARKS, content
+from rarl.grading.slots import conflict, stands
 from rarl.grading.tables import Words, fillers, read_table, word_set
 
 _EITHER = frozenset(("or", "vs", "versus"))
@@ -98,7 +110,7 @@ def _denial_alike(words: Collection[str]) -> set[str]:
 
 
 def _reduce(words: set[str], case: Case, kept: Collection[str] = ()) -> set[str]:
-    """Leave out what follows from the other words and isn't kept, and the part of the body where a modality is asked for."""
+    """Leave out what follows from the others and isn't kept, and the part of the body where a modality is asked for."""
     implied = lexicon().implied
     drop = {word for word in words & implied.keys() if word not in kept and not words.isdisjoint(implied[word])}
     taken = stands(case.gold)

@@ -62,7 +62,9 @@ def _stated(case: Case) -> Words:
 
 def _joined(words: Words) -> frozenset[Quantity]:
     """Amounts that are offered beside another: "3 cm or 7"."""
-    return frozenset().union(*(quantities(words[at + 1 : at + 3]) for at, word in enumerate(words[:-1]) if word in JOINS))
+    return frozenset().union(
+        *(quantities(words[at + 1 : at + 3]) for at, word in enumerate(words[:-1]) if word in JOINS)
+    )
 
 
 def _amounts(words: Words) -> frozenset[Quantity]:
@@ -88,6 +90,7 @@ def _bounded(words: Words) -> bool:
     bounds = word_set("bounds", "words")
     places = [at for at, word in enumerate(words) if NUMBER.fullmatch(word)]
     return any(
-        set(words[max(0, at - 2) : at]) & bounds or ("or" in words[at + 1 : at + 3] and set(words[at + 2 : at + 4]) & bounds)
+        set(words[max(0, at - 2) : at]) & bounds
+        or ("or" in words[at + 1 : at + 3] and set(words[at + 2 : at + 4]) & bounds)
         for at in places
     )

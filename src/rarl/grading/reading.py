@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import chain
 
@@ -18,6 +18,7 @@ MARKS = frozenset(".,;:?!()/\n")
 SENTENCE_ENDS = frozenset(".;?!\n")
 _DIRECTIONS = frozenset(("anterior", "posterior", "superior", "inferior", "medial", "lateral"))
 _REMEMBERED = 1 << 16  # distinct words
+_SPACED_RANGE = re.compile(r"(?<=\d) - (?=\d)")
 _SPACED_LEVELS = re.compile(r"\b([clst]\d{1,2}) ?- ?(?=[clst]?\d)")
 
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
@@ -29,6 +30,7 @@ _TOKEN = re.compile(
     r"|[^\W\d_]{1,2}\d+[^\W\d_]{0,8}(?![^\W_])"  # t2  l5  t1w
     r"|[^\W\d_]+(?:'[^\W\d_]+)*"
     r"|(?<=[^\W\d_])/(?=[^\W\d_])"  # liver/spleen
+    r"|(?<=\d)-(?=\d)"  # 2-3
     r"|[.,;:?!()\n%]"
 )
 
@@ -59,7 +61,9 @@ class Reader:
         found: Sequence[str] = _tokens(text)
         if right := self._right:
             sure = _sure()
-            found = [token if token in sure or token[0] not in right else put_right(token, right, sure) for token in found]
+            found = [
+                token if token in sure or token[0] not in right else put_right(token, right, sure) for token in found
+            ]
         return in_base_units(list(chain.from_iterable(map(_TERMS.__getitem__, arabic(found, self._context)))))
 
 
@@ -95,7 +99,7 @@ def _lower(text: str) -> str:
     """Undressed, in lower case, words with a prefix in one: "extra-axial", "supra- and infratentorial"."""
     text = undress(text).lower()
     if "-" in text:
-        text = _SPACED_LEVELS.sub(r"\1-", text)
+        text = _SPACED_RANGE.sub("-", _SPACED_LEVELS.sub(r"\1-", text))
         shared, joined = _prefixed()
         text = joined.sub(r"\1", shared.sub(r"\1\4 \2 \3\4", text))
     return text
@@ -169,6 +173,8 @@ def _directions(token: str) -> Words | None:
 
 def _term(token: str) -> Words:
     """One token as normalised words, single synonyms rewritten."""
+    if token == "-":
+        return ("to",)
     if token == "%":
         return ("percent",)
     if token[0] == "x" and token[1:].isdecimal():
@@ -240,11 +246,9 @@ def _settled(context: frozenset[str]) -> Phrases:
 @cache
 def _phrases() -> Phrases:
     """The vocabulary's phrases, and what introduces an answer, which ends a clause: "the answer is", "answer:"."""
-    rows = []
+    rows: list[tuple[Words, Words]] = []
     for phrase in language()["lead_ins"]:
         words = tuple(word for token in phrase.split() for word in _term(token))
         told = words[-1] in ("is", "be")
         rows += [((*words, ":"), (".",)), *([(words, (".",))] if told else [])]
-    table: dict[str, Mapping[str | None, Collection[tuple[Words, Words]]]] = {}
-    table.update(indexed((*lexicon().phrases, *rows)))
-    return table
+    return indexed((*lexicon().phrases, *rows))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import takewhile
 
-from rarl.grading.tables import Words, fillers, language
+from rarl.grading.tables import Words, language
 
 _LONG = 6  # letters from which on a slip of one is forgiven
 _MAKES_PLURAL = re.compile(r"(?:ss|x|ch|sh)es$")
@@ -63,7 +63,7 @@ def spellings(tokens: Iterable[str]) -> Spellings:
 
 
 def put_right(written: str, right: Spellings, sure: frozenset[str]) -> str:
-    """The one word that this word is a slip of; itself where there is none, or where a form of it is a word of its own."""
+    """The one word that this is a slip of; itself where there is none, or where a form of it is a word of its own."""
     near = [word for word in right.get(written[0], ()) if abs(len(word) - len(written)) < 2]
     if not near or len(written) < _LONG or written in near or not sure.isdisjoint(normal_form(written)):
         return written
@@ -79,7 +79,5 @@ def _is_slip(written: str, meant: str) -> bool:
     a, b = written[at:], meant[at:]
     if not (a[1:] == b[1:] or a[1:] == b or a == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])):
         return False
-    operations = _OPERATION.search(written), _OPERATION.search(meant)
-    return not all(operations) or operations[0][0][:2] == operations[1][0][:2]
-
-
+    did, does = _OPERATION.search(written), _OPERATION.search(meant)
+    return did is None or does is None or did[0][:2] == does[0][:2]

@@ -53,6 +53,7 @@ def in_base_units(words: Sequence[str]) -> list[str]:
                 out += (base_units()[unit.dimension], in_digits(Fraction(word) * unit.factor))
             else:
                 out.append(word)
+            joined = at > 0 and words[at - 1] in JOINS
         elif word in known and at and NUMBER.fullmatch(words[at - 1]):
             unit, joined = known[word], True
         else:

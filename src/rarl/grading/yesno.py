@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from rarl.grading.case import Case, Outcome, conflict, hedged, outside_parentheses, plain, right, sentences_with, stands, two_valued, wrong
+from rarl.grading.case import Case, Outcome, hedged, outside_parentheses, plain, right, sentences_with, wrong
 from rarl.grading.claims import clauses_of, questions
 from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import MARKS
+from rarl.grading.slots import conflict, stands, two_valued
 from rarl.grading.tables import Words, fillers, word_set
 
 _CUES = frozenset(("no", "not"))
@@ -20,8 +21,8 @@ _ONLY = frozenset(("only", "just"))
 class _Asked:
     """A yes/no question taken apart: its content, the thing or property asked for (`key`), and how.
 
-    `qualities` are the words of it that have an opposite ("normal", "enlarged", "left" at its end); `place` is where, if
-    a place is asked for; `neutral`: it is no abnormality; a clause without any `relevant` word says nothing on it.
+    `qualities` are the words of it that have an opposite ("normal", "enlarged", "left" at its end); `place` is where,
+    if a place is asked for; `neutral`: it is no abnormality; a clause without any `relevant` word says nothing on it.
     """
 
     content: frozenset[str]
@@ -61,7 +62,8 @@ def _words_said(words: Words, question: Words) -> Iterator[bool]:
     yes, no = word_set("polarity", "yes"), word_set("polarity", "no")
     for at, word in enumerate(words):
         if word in yes:
-            yield True
+            if words[at - 1 : at] != ("not",):
+                yield True
         elif word in no and _is_answer(words, at, question):
             yield False
 
@@ -72,7 +74,11 @@ def _is_answer(words: Words, at: int, question: Words) -> bool:
     while first > 0 and (words[first - 1] not in MARKS or words[first - 1] == ":"):
         first -= 1
     before = [word for word in words[first:at] if word not in fillers() and word not in MARKS]
-    if "yes" in (following, *words[max(0, at - 1) : at]) or words[at - 2 : at] in (("yes", "and"), ("yes", "or"), ("yes", "/")):
+    if "yes" in (following, *words[max(0, at - 1) : at]) or words[at - 2 : at] in (
+        ("yes", "and"),
+        ("yes", "or"),
+        ("yes", "/"),
+    ):
         return True  # "yes no", "yes and no": both
     if words[at + 1 : at + 3] in ((",", "yes"), ("/", "yes")):
         return True
