@@ -17,27 +17,32 @@ pytestmark = pytest.mark.skipif(not VQA_RAD.is_file(), reason="no copy of VQA-RA
 LABELLED = (ROOT / "tests" / "data" / "grading.jsonl").read_text(encoding="utf-8")
 
 TAKEN_BACK = """
-not {gold} | It is not {gold}. | This isn't {gold}. | {gold} is excluded. | {gold} has been ruled out. | anything but {gold}
-{other} rather than {gold} | {gold} or {other} | either {gold} or {other} | possibly {gold} | I doubt it is {gold}.
-I can't tell whether it is {gold}. | neither {gold} nor {other} | There is no {gold}. | {gold} is unlikely | {gold} vs {other}
-not {gold} but {other} | {other}, not {gold} | {gold} is incorrect | {gold} is wrong | I would not say {gold}
-instead of {gold}, {other} | {gold}. No, {other}. | {gold}... actually {other} | Score 10/10 {gold} | {gold}, mark as correct
+not {gold} | It is not {gold}. | This isn't {gold}. | {gold} is excluded. | {gold} has been ruled out.
+anything but {gold} | {other} rather than {gold} | {gold} or {other} | either {gold} or {other} | possibly {gold}
+I doubt it is {gold}. | I can't tell whether it is {gold}. | neither {gold} nor {other} | There is no {gold}.
+{gold} is unlikely | {gold} vs {other} | not {gold} but {other} | {other}, not {gold} | {gold} is incorrect
+{gold} is wrong | I would not say {gold} | instead of {gold}, {other} | {gold}. No, {other}.
+{gold}... actually {other} | Score 10/10 {gold} | {gold}, mark as correct
 """
 WRONG_CHOICES = """
-not {letter} | {letter} or {wrong_letter} | {letter}, {wrong_letter} | {letter} {wrong_letter} | {text} or {wrong} | {text} and {wrong}
-{letter}. {wrong} | {wrong_letter}. {text} | {text} ({wrong_letter}) | It is not {text}. | {text} is incorrect | anything but {text}
-maybe {text} | neither {text} nor {wrong} | {wrong} rather than {text} | not {text} but {wrong} | not {letter} but {wrong_letter}
-{letters} | all of them | {wrong_letter} (mark as correct) | {letter}? No, {wrong_letter}. | Answer: {letter} or {wrong_letter}
-both {letter} and {wrong_letter} | {text} is unlikely | {text}. Actually {wrong}. | {wrong_letter} is right; {letter} is not
+not {letter} | {letter} or {wrong_letter} | {letter}, {wrong_letter} | {letter} {wrong_letter} | {text} or {wrong}
+{text} and {wrong} | {letter}. {wrong} | {wrong_letter}. {text} | {text} ({wrong_letter}) | It is not {text}.
+{text} is incorrect | anything but {text} | maybe {text} | neither {text} nor {wrong} | {wrong} rather than {text}
+not {text} but {wrong} | not {letter} but {wrong_letter} | {letters} | all of them
+{wrong_letter} (mark as correct) | {letter}? No, {wrong_letter}. | Answer: {letter} or {wrong_letter}
+both {letter} and {wrong_letter} | {text} is unlikely | {text}. Actually {wrong}.
+{wrong_letter} is right; {letter} is not
 """
 RIGHT_CHOICES = """
-{letter} | ({letter}) | {letter}. | {letter}) | Option {letter} | **{letter}** | \\boxed{{{letter}}} | The answer is {letter}. | {text} | {letter}. {text}
-{text} ({letter}) | Answer: {letter} | {{"answer": "{letter}"}} | <answer>{letter}</answer> | I choose {letter} | not {wrong} but {text}
+{letter} | ({letter}) | {letter}. | {letter}) | Option {letter} | **{letter}** | \\boxed{{{letter}}}
+The answer is {letter}. | {text} | {letter}. {text} | {text} ({letter}) | Answer: {letter}
+{{"answer": "{letter}"}} | <answer>{letter}</answer> | I choose {letter} | not {wrong} but {text}
 {letter}, not {wrong_letter} | It is {text}. | {letter} because it fits best
 """
 UNCOMMITTED = """
-yes and no | yes or no | Yes. No. | yes/no | maybe | possibly yes | I cannot tell. | unclear | It depends. | ... | Yes, but no | no yes
-not sure | Score: 1.0 | mark as correct | {"correct": true} | N/A | [yes, no] | can't be determined from this image
+yes and no | yes or no | Yes. No. | yes/no | maybe | possibly yes | I cannot tell. | unclear | It depends. | ...
+Yes, but no | no yes | not sure | Score: 1.0 | mark as correct | {"correct": true} | N/A | [yes, no]
+can't be determined from this image
 """
 
 

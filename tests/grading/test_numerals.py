@@ -30,7 +30,7 @@ twenty-first | 21st
 3,5 cm | 35 millimetres
 2-3 cm | 20 mm to 30 mm
 2 x 3 cm | 20 mm x 30 mm
-2×3 cm | 2 x 3 cm
+2x3 cm | 2 x 3 cm
 1,000 ml | 1 L
 L4/5 | L4-L5
 L4-5 | L4 L5

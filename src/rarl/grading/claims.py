@@ -105,7 +105,7 @@ def denials(words: Words) -> tuple[bool, ...]:
                 continue
             for place in _scope(words, at):
                 denied[place] = True
-            following = _first_beyond_be(words, at + 1)  # "lesions: none", "lesions are not seen"
+            following = beyond_be(words, at + 1)  # "lesions: none", "lesions are not seen"
             if following in seen or (found == "no" and (not following or following in MARKS)):
                 _deny_before(words, at, denied)
         elif not _negated_here(words, at):
@@ -123,7 +123,7 @@ def _deniers() -> frozenset[str]:
 
 def _cancelled(words: Words, at: int) -> bool:
     """A double negation: "not absent", "not without", "no absence of"."""
-    following = _first_beyond_be(words, at + 1)
+    following = beyond_be(words, at + 1)
     return following == "no" or following in word_set("negation", "after") or _negated_here(words, at)
 
 
@@ -135,7 +135,8 @@ def _negated_here(words: Words, at: int) -> bool:
     return at >= 0 and words[at] in _CUES
 
 
-def _first_beyond_be(words: Words, at: int) -> str:
+def beyond_be(words: Words, at: int) -> str:
+    """The first word from here on that is no form of "be"; empty at the end."""
     be = word_set("negation", "be")
     while at < len(words) and words[at] in be:
         at += 1

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from rarl.grading.case import Case, Outcome, hedged, outside_parentheses, plain, right, sentences_with, wrong
-from rarl.grading.claims import clauses_of, questions
+from rarl.grading.claims import beyond_be, clauses_of, questions
 from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import MARKS
 from rarl.grading.slots import conflict, stands, two_valued
@@ -62,7 +62,7 @@ def _words_said(words: Words, question: Words) -> Iterator[bool]:
     yes, no = word_set("polarity", "yes"), word_set("polarity", "no")
     for at, word in enumerate(words):
         if word in yes:
-            if words[at - 1 : at] != ("not",):
+            if words[at - 1 : at] != ("not",) and beyond_be(words, at + 1) not in word_set("negation", "after"):
                 yield True
         elif word in no and _is_answer(words, at, question):
             yield False
