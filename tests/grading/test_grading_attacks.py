@@ -80,7 +80,7 @@ def choices():
         texts = row["options"]
         if len(texts) > 1 and row["correct"] and row["prediction"].strip() in ("A", "B", "C", "D", "E"):
             at = "ABCDE".index(row["prediction"].strip())
-            if not any(re.search(r"\b(none|all|no|not|absent|both|neither|A|B)\b", text) for text in texts):
+            if not any(re.search(r"\b(?i:none|all|no|not|absent|both|neither)\b|\b[AB]\b", text) for text in texts):
                 wrong = (at + 1) % len(texts)
                 yield (
                     row,

@@ -85,7 +85,7 @@ def _is_answer(words: Words, at: int, question: Words) -> bool:
     if words[at - 1 : at] in (("and",), ("or",), ("but",)) and "yes" in words[:at]:
         return following in MARKS or following in word_set("polarity", "after_answer")
     if following in MARKS:
-        return set(before) <= {*question, "yes", "say", "go"}
+        return word_set("polarity", "before_answer").issuperset(set(before) - set(question))
     empty = not _says_more(words, at + 1)  # "no of the picture"
     return (empty or following in word_set("polarity", "after_answer")) and set(before) <= {"yes", "no"}
 
