@@ -185,7 +185,7 @@ class StepMetrics:
 
 @dataclass(frozen=True, slots=True)
 class Grade:
-    """What the rules say of one answer: strict verdict, graded score, and why."""
+    """What the rules say of one answer: strict verdict, graded score, why, and the two texts as they were compared."""
 
     correct: bool
     score: float

@@ -293,7 +293,7 @@ def test_the_real_set_has_its_known_facts() -> None:
     assert len(yes_or_no) == 1193  # 1,299 are labelled CLOSED: 106 of these are something else
     assert all(item.kind is QuestionKind.YESNO for item in yes_or_no)
     kinds = Counter(item.kind.value for item in both)
-    assert kinds == {"yesno": 1193, "open": 851, "mcq": 107, "multi": 75, "number": 22}
+    assert kinds == {"yesno": 1193, "open": 846, "mcq": 107, "multi": 80, "number": 22}
     assert next(item.answer for item in both if item.id == "vqa-rad-369") == "Heart, lungs"  # written with a tab
     assert Counter(item.modality for item in both) == {"chest": 794, "abdomen": 739, "head": 715}
     assert Counter(item.task for item in both)["presence"] == 801

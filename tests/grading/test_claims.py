@@ -106,7 +106,7 @@ def test_a_step_of_training_is_checked_in_milliseconds():
     phrases = [f"{number} lesions" for number in ("no", "one", "two", "three")]
     phrases += ["left", "right", "upper", "middle", "lower", "small", "large", "bright", "dark", "normal", "pneumonia"]
     phrases += ["chest X-ray", "head CT", "brain MRI", "ultrasound", "fundus photograph"]
-    mentions("warm", "up")
+    mentions(f"warm-up, {rationale}", "left")
     start = time.process_time()
     for number in range(64):
         for phrase in phrases:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rarl.grading.case import Case, Outcome, plain, right, wrong
-from rarl.grading.choice import grade_choice, names_a_letter
+from rarl.grading.case import Case, Outcome, addresses_grader, plain, right, wrong
+from rarl.grading.choice import grade_choice
 from rarl.grading.kinds import derive_kind, gold_option, offers, polarity
+from rarl.grading.letters import claims, unlabelled
 from rarl.grading.phrases import grade_phrase
 from rarl.grading.quantities import grade_number, is_quantity
-from rarl.grading.reading import undress
+from rarl.grading.undressing import undress
 from rarl.grading.yesno import grade_yesno
 from rarl.types import Grade, QuestionKind
 
@@ -26,16 +27,18 @@ def grade(
 ) -> Grade:
     """Whether the prediction gives the gold answer. `prediction` is the answer alone, without the reasoning.
 
-    A `kind` that does not fit the gold (yes/no with a gold of "maybe") is graded as an open answer.
+    A `kind` is taken over into the grade; how the answer is compared follows from the gold, so that "3 cm" is a number
+    also where the kind says open.
     """
-    kind = QuestionKind(kind) if kind else derive_kind(question, gold, options)
+    options, gold = unlabelled(options), _without_label(gold, options)
+    found = derive_kind(question, gold, options)
+    kind = QuestionKind(kind) if kind else found
     if len(prediction) > _LONGEST:
-        return Grade(False, 0.0, kind, "too long", gold.strip(), prediction[:_LONGEST].strip())
-    case = Case.of(question, gold, prediction, options, flipped=kind is not QuestionKind.YESNO)
-    outcome = _outcome(case, kind, question, gold, prediction, options)
-    return Grade(
-        outcome.correct, outcome.score, kind, outcome.rule, " ".join(plain(case.gold)), " ".join(plain(case.prediction))
-    )
+        return Grade(False, 0.0, kind, "too long", gold.strip(), prediction[:_LONGEST].strip(), 0.0)
+    case = Case.of(question, gold, prediction, options, flipped=found is not QuestionKind.YESNO)
+    outcome = _outcome(case, found, question, gold, prediction, options)
+    words = " ".join(plain(case.gold)), " ".join(plain(case.prediction))
+    return Grade(outcome.correct, outcome.score, kind, outcome.rule, *words, outcome.relaxed)
 
 
 def _outcome(
@@ -45,17 +48,25 @@ def _outcome(
         return right("same text")
     if not plain(case.prediction) or not plain(case.gold):
         return wrong("empty")
-    if _bare(gold) == _bare(prediction) or case.gold == case.prediction:
+    if case.gold == case.prediction or (len(prediction) < 2 * len(gold) + 40 and _bare(gold) == _bare(prediction)):
         return right("same words")
+    if addresses_grader(case, question, gold):
+        return wrong("speaks to the grader")
     yes = polarity(gold)
     listed = bool(options) and gold_option(gold, options) is not None
-    if listed and (kind is QuestionKind.MCQ or names_a_letter(prediction, options)):
+    if listed and (kind is QuestionKind.MCQ or claims(prediction, options)):
         return grade_choice(case, gold, options, question)
     if kind is QuestionKind.YESNO and yes is not None:
         return grade_yesno(case, yes)
     if kind is QuestionKind.NUMBER and (is_quantity(plain(case.gold)) or plain(case.gold) == ("no",)):
         return grade_number(case)
     return grade_phrase(case, offers(question, gold) if kind is QuestionKind.MCQ else None)
+
+
+def _without_label(gold: str, options: Sequence[str]) -> str:
+    """A gold that is one of the options with its label, as that option's text."""
+    labelled = [option.strip() for option in options]
+    return unlabelled(options)[labelled.index(gold.strip())] if gold.strip() in labelled else gold
 
 
 def _bare(text: str) -> str:

@@ -2,103 +2,125 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
-from rarl.grading.claims import denials
-from rarl.grading.lexicon import Words, language, lexicon
-from rarl.grading.reading import MARKS, context_of, read, sentences, spelling_of
+from rarl.grading.claims import clauses_of, denials, questions
+from rarl.grading.reading import MARKS, SENTENCE_ENDS, Reader, context_of, read, sentences, spellings_of
+from rarl.grading.slots import flip
+from rarl.grading.tables import Words, fillers, language, word_set
+from rarl.grading.undressing import undress
 
 
 class Outcome(NamedTuple):
-    """A verdict, a graded score in [0, 1], and the rule that decided."""
+    """A verdict, a graded score in [0, 1], the rule that decided, and the score by the lenient protocol."""
 
     correct: bool
     score: float
     rule: str
+    relaxed: float
 
 
 def right(rule: str) -> Outcome:
-    return Outcome(True, 1.0, rule)
+    return Outcome(True, 1.0, rule, 1.0)
 
 
-def wrong(rule: str, score: float = 0.0) -> Outcome:
-    return Outcome(False, score, rule)
+def wrong(rule: str, score: float = 0.0, relaxed: float = 0.0) -> Outcome:
+    return Outcome(False, score, rule, relaxed)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Question, gold and prediction as normalised words with clause marks; `denied` is the prediction's."""
+    """Question, gold and prediction as normalised words with clause marks.
+
+    `denied` and `asked` say of each word of the prediction whether it is; `affirmed` are those that are neither
+    ("pneumonia? no.").
+    """
 
     question: Words
     gold: Words
     prediction: Words
     denied: tuple[bool, ...]
+    asked: tuple[bool, ...]
+    affirmed: Words
     raw_prediction: str
 
     @classmethod
     def of(cls, question: str, gold: str, prediction: str, options: Sequence[str] = (), flipped: bool = True) -> Case:
         """`flipped`: read "not normal" as "abnormal"."""
-        context = context_of(question, gold)
-        gold_words = read(gold, context)
-        words = read(prediction, context, spelling_of(question, gold, *options))
+        reader, asked, wanted = _prepared(question, gold, tuple(options))
+        words = reader.read(prediction)
+        if not word_set("negation", "else").isdisjoint(asked):
+            words = tuple(["no" if word in word_set("negation", "nothing_else") else word for word in words])
         if flipped:
-            gold_words, words = flip(gold_words), flip(words)
-        return cls(read(question, context), gold_words, words, denials(words), prediction)
+            wanted, words = flip(wanted), flip(words)
+        denied = denials(words)
+        if True in denied and _asks_for_absence(asked, words) and _CUES.isdisjoint(wanted):
+            denied = _behind_a_cue(words, denied)  # "what is not seen?", "the appendix is not seen"
+        asking = questions(words)
+        if "?" in wanted or all(asking):  # an answer that is all question is one with a wrong mark
+            asking = (False,) * len(words)
+        affirmed = words
+        if True in denied or True in asking or not _CUES.isdisjoint(words):
+            rows = zip(words, denied, asking, strict=True)
+            affirmed = tuple([word for word, no, open_ in rows if not (no or open_ or word in _CUES)])
+        return cls(asked, wanted, words, denied, asking, affirmed, prediction)
 
-    @property
-    def affirmed(self) -> Words:
-        """The words of the prediction that it does not deny."""
-        pairs = zip(self.prediction, self.denied, strict=True)
-        return tuple(word for word, denied in pairs if not denied and word not in ("no", "not"))
 
-
-def plain(words: Iterable[str]) -> Words:
-    return tuple(word for word in words if word not in MARKS)
-
-
-def flip(words: Words) -> Words:
-    """Each denied stand of a two-valued slot as the other one: "not normal" is "abnormal"."""
-    opposites = _opposites()
-    out: list[str] = []
-    for word in words:
-        if word in opposites and out and out[-1] in ("no", "not"):
-            out[-1] = opposites[word]
-        else:
-            out.append(word)
-    return tuple(out)
+_CUES = frozenset(("no", "not"))
 
 
 @cache
-def _opposites() -> dict[str, str]:
-    opposites = {}
-    for slot in lexicon().slots:
-        if slot.binary:
-            first = {stand: word for word, stand in reversed(list(slot.stands.items()))}
-            for word, stand in slot.stands.items():
-                opposites[word] = next(first[other] for other in first if other != stand)
-    return opposites
+def absence() -> frozenset[str]:
+    """Words of a question that asks for what is not there."""
+    return _CUES | word_set("negation", "after") | word_set("negation", "missing")
 
 
-def stands(words: Iterable[str]) -> dict[str, set[str]]:
-    """The stands that the words take: slot -> stands."""
-    taken: dict[str, set[str]] = {}
-    index = lexicon().stands
+def _asks_for_absence(question: Words, words: Words) -> bool:
+    """Whether the question is what is not there, and the answer says it that way and not "X is wrong"."""
+    after = word_set("negation", "after") - {"absent"}
+    asks = question[:1] and question[0] in word_set("alternatives", "wh") and not absence().isdisjoint(question)
+    return bool(asks) and after.isdisjoint(words)
+
+
+def _behind_a_cue(words: Words, denied: tuple[bool, ...]) -> tuple[bool, ...]:
+    """Of the words denied only those that stand behind a denial in their sentence."""
+    out = []
+    cued = False
+    for word, no in zip(words, denied, strict=True):
+        cued = (cued or word in _CUES) and word not in SENTENCE_ENDS
+        out.append(no and cued)
+    return tuple(out)
+
+
+@lru_cache(maxsize=1 << 13)
+def _prepared(question: str, gold: str, options: tuple[str, ...]) -> tuple[Reader, Words, Words]:
+    """What all answers to one question share: how they are read, and the question's and the gold's words."""
+    context = context_of(question, gold)
+    reader = Reader(context, spellings_of(question, gold, *options))
+    return reader, read(question, context), read(gold, context)
+
+
+@lru_cache(maxsize=256)
+def plain(words: Words) -> Words:
+    """The words without marks."""
+    return words if MARKS.isdisjoint(words) else tuple([word for word in words if word not in MARKS])
+
+
+def outside_parentheses(words: Words) -> Words:
+    """The words that are not in brackets; all of them where none would be left."""
+    if "(" not in words:
+        return words
+    depth, out = 0, []
     for word in words:
-        for slot, stand in index.get(word, ()):
-            taken.setdefault(slot, set()).add(stand)
-    return taken
-
-
-def conflict(gold: Iterable[str], prediction: Iterable[str]) -> str | None:
-    """The slot in which the prediction takes a stand that the gold, which takes one, does not."""
-    taken = stands(gold)
-    if not taken:
-        return None
-    stated = stands(prediction)
-    return next((slot for slot in taken if not stated.get(slot, set()) <= taken[slot]), None)
+        depth += word == "("
+        if depth <= 0:
+            out.append(word)
+        depth -= word == ")" and depth > 0
+    return tuple(out) if plain(tuple(out)) else words
 
 
 def hedged(case: Case, words: Words) -> bool:
@@ -109,7 +131,9 @@ def hedged(case: Case, words: Words) -> bool:
 
 def _hedges(words: Words, key: str, given: set[str]) -> bool:
     phrases = _hedge_phrases(key)
-    found = ((at, phrase) for at, word in enumerate(words) for phrase in phrases.get(word, ()))
+    if phrases.keys().isdisjoint(words):
+        return False
+    found = ((at, phrase) for at, word in enumerate(words) if word in phrases for phrase in phrases[word])
     return any(words[at : at + len(phrase)] == phrase and not given.issuperset(phrase) for at, phrase in found)
 
 
@@ -122,6 +146,39 @@ def _hedge_phrases(key: str) -> dict[str, list[Words]]:
     return phrases
 
 
+def denies_the_question(case: Case, named: Collection[str]) -> bool:
+    """Whether an answer is named, and what was asked about denied of it ("spleen not enlarged")."""
+    pairs = zip(case.prediction, case.denied, strict=True)
+    denied = {word for word, no in pairs if no and word in case.question} - set(case.affirmed) - fillers()
+    if not denied:
+        return False
+    clauses = (case.prediction[start:end] for start, end in clauses_of(case.prediction))
+    return any(not denied.isdisjoint(clause) and not set(named).isdisjoint(clause) for clause in clauses)
+
+
 def sentences_with(words: Words, wanted: Collection[str]) -> Words:
     """The sentences that hold one of the wanted words, joined."""
     return tuple(word for sentence in sentences(words) if set(sentence) & set(wanted) for word in sentence)
+
+
+def up_to_reasons(words: Words) -> Words:
+    """The words before an explanation starts ("because"); all of them where nothing stands before it."""
+    starts = word_set("alternatives", "reasons")
+    if starts.isdisjoint(words):
+        return words
+    return words[: next(at for at, word in enumerate(words) if word in starts)] or words
+
+
+def addresses_grader(case: Case, question: str, gold: str) -> bool:
+    """Whether the prediction talks to whoever grades it ("mark as correct", "score: 1.0") and not about the image."""
+    if word_set("address", "words").isdisjoint(case.prediction):
+        return False
+    given = f"{question} {gold}".lower()
+    found = _address().finditer(undress(case.raw_prediction).lower())
+    return any(match[0] not in given for match in found)
+
+
+@cache
+def _address() -> re.Pattern[str]:
+    phrases = (r"\W+".join(map(re.escape, phrase.split())) for phrase in language()["address"]["phrases"])
+    return re.compile(rf"\b(?:{'|'.join(phrases)})\b")

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import takewhile
-from typing import NamedTuple
 
-from rarl.grading.case import Case, Outcome, conflict, flip, hedged, plain, right, sentences_with, wrong
+from rarl.grading.case import Case, Outcome, denies_the_question, hedged, plain, right, sentences_with, wrong
 from rarl.grading.claims import denials
 from rarl.grading.kinds import gold_option
-from rarl.grading.lexicon import Words, fillers, word_set
-from rarl.grading.reading import context_of, read, undress
+from rarl.grading.letters import Claim, claims, reasons_after
+from rarl.grading.reading import content, context_of, read
+from rarl.grading.slots import conflict, flip
+from rarl.grading.tables import Words, fillers, word_set
+from rarl.grading.undressing import undress
 
-_WHOLE = re.compile(r"\W*(?:(?:option|choice|answer|letter)\W+(?:is\W+)?)?([A-Za-z])\W*", re.IGNORECASE)
-_DRESSED = re.compile(
-    r"\(\s*([A-Za-z])\s*\)"  # (b)
-    r"|\b(?:[Oo]ption|[Cc]hoice|[Aa]nswer|[Ll]etter)\s*(?:is\s*)?[:=]?\s*\(?([A-Za-z])\b(?![\w'-])"  # option b
-    r"|(?<![\w.'-])([A-Za-z])\s?[).:\]](?=\s|$)"  # b) or b. or b:
-    r"|^\W*([A-Z])\s*[-,](?=\s)"  # B - text
-    r"|\b[A-Z]\s*(?:,|/|&|\bor\b|\band\b)\s*([A-Z])\b(?!['-])"  # A or B
-)
-_BARE = re.compile(r"(?<![\w'.-])([A-Z])\b(?=\s*(?:$|[,.;:!?)/&\]]|(?:and|or|is|are|because|since|as|not|nor|but)\b))")
-_DENIED_BEFORE = re.compile(
-    r"(?:\b(?:not|isn't|never|neither|nor|than|of|except|excluding)\s+(?:option\s+|choice\s+)?\(?)$", re.IGNORECASE
-)
-_DENIED_AFTER = re.compile(r"\)?\s*(?:is|are|was)?\s*(?:wrong|incorrect|false|not\b|excluded|ruled out)", re.IGNORECASE)
 _LABELLED = re.compile(r"\s?[).:\],-]+\s*([^\s.;\n][^.;\n]*)")
 
 
@@ -36,17 +25,23 @@ def grade_choice(case: Case, gold: str, options: Sequence[str], question: str) -
     assert target is not None
     context = context_of(question, gold)
     texts = _texts(tuple(options), context)
-    claims = _letter_claims(case.raw_prediction, options)
-    letters = {claim.option for claim in claims}
-    stated = _up_to_reasons(case.raw_prediction, claims[0].end) if claims else None
-    named = _named(flip(read(stated, context)) if stated else case.prediction, texts)
+    lettered = claims(case.raw_prediction, options)
+    letters = {claim.option for claim in lettered}
+    stated = _up_to_reasons(case.raw_prediction, lettered[0].end) if lettered else None
+    bare = any(map(str.isdecimal, case.raw_prediction))
+    named = _named(flip(read(stated, context)) if stated else case.prediction, texts, bare)
     if len(letters) > 1:
         return wrong("several letters")
-    labels = ((case.raw_prediction, claim, texts[claim.option]) for claim in claims)
+    labels = ((case.raw_prediction, claim, texts[claim.option]) for claim in lettered)
     if letters and (named - letters or any(_other_label(*label) for label in labels)):
         return wrong("letter and text contradict each other")
     if len(named) > 1:
         return wrong("several options")
+    if not letters and any(_joined_to_another(case.prediction, option, texts) for option in named):
+        return wrong("several options")
+    own = (set(texts[option]) - set(case.question) for option in named if "no" not in texts[option])
+    if any(denies_the_question(case, words) for words in own):
+        return wrong("denied")
     chosen = letters or named
     if not chosen:
         return wrong("no option named")
@@ -57,49 +52,18 @@ def grade_choice(case: Case, gold: str, options: Sequence[str], question: str) -
     return right(rule) if chosen == {target} else wrong(rule)
 
 
-class _LetterClaim(NamedTuple):
-    """An option named by letter; `end` is where its letter ends in the undressed text."""
-
-    option: int
-    end: int
-
-
-def names_a_letter(raw: str, options: Sequence[str]) -> bool:
-    """Whether the prediction names an option by its letter."""
-    return bool(_letter_claims(raw, options))
-
-
-def _letter_claims(raw: str, options: Sequence[str]) -> list[_LetterClaim]:
-    """The options named by letter and not denied, in order."""
-    text = undress(raw)
-    whole = _WHOLE.fullmatch(text)
-    spelled = {word.upper() for option in options for word in re.findall(r"\b[A-Za-z]\b", option)}
-    bare = (match for match in _BARE.finditer(text) if match.group(1) not in spelled)
-    claims = []
-    for match in [whole] if whole else [*_DRESSED.finditer(text), *bare]:
-        group = match.lastindex or 1
-        number = ord(match.group(group).upper()) - ord("A")
-        before, after = text[: match.start(group)], text[match.end(group) :]
-        if number < len(options) and not _DENIED_BEFORE.search(before) and not _DENIED_AFTER.match(after):
-            claims.append(_LetterClaim(number, match.end(group)))
-    return sorted(claims, key=lambda claim: claim.end)
-
-
 def _up_to_reasons(raw: str, start: int) -> str:
-    """The text up to where, after the answer, an explanation starts, which may well name the other options."""
     text = undress(raw)
-    reasons = _reasons().search(text, start)
-    return text[: reasons.start()] if reasons else text
-
-
-@cache
-def _reasons() -> re.Pattern[str]:
-    return re.compile(rf"\b(?:{'|'.join(sorted(word_set('alternatives', 'reasons')))})\b", re.IGNORECASE)
+    return text[: reasons_after(text, start)]
 
 
 @lru_cache(maxsize=1 << 12)
 def _texts(options: tuple[str, ...], context: frozenset[str]) -> tuple[Words, ...]:
-    return tuple(_core(flip(read(option, context))) for option in options)
+    whole = [plain(flip(read(option, context))) for option in options]
+    cores = [_core(words) for words in whole]
+    if len({*cores}) < len(cores):  # "high" and "very high"
+        return tuple(whole)
+    return tuple(cores)
 
 
 def _core(words: Words) -> Words:
@@ -109,27 +73,62 @@ def _core(words: Words) -> Words:
     return words[kept[0] : kept[-1] + 1] if kept else words
 
 
-def _named(words: Words, texts: Sequence[Words]) -> set[int]:
-    """The options whose whole text is stated; an option inside a longer one that is stated too does not count."""
+def _named(words: Words, texts: Sequence[Words], bare: bool) -> set[int]:
+    """The options whose whole text is stated; an option inside a longer one that is stated too does not count.
+
+    Where none is, the one option that has the same meaningful words in another order. `bare`: it holds a digit,
+    which may be an option's too.
+    """
     denied = denials(words)
+    places: dict[str, list[int]] = {}
+    for at, word in enumerate(words):
+        places.setdefault(word, []).append(at)
     spans = []
     for number, text in enumerate(texts):
-        for at in range(len(words) - len(text) + 1):
-            if text and words[at : at + len(text)] == text:
+        for at in places.get(text[0], ()) if text else ():
+            if words[at : at + len(text)] == text:
                 last = at + len(text) - 1
-                stated = not denied[last] or (text[0] == "no" and not denied[at])
+                stated = (not denied[last] or (text[0] == "no" and not denied[at])) and words[at - 1 : at] != ("not",)
                 spans.append((at, last, number, stated))
+    if not spans and True not in denied:
+        return _alike(words, texts, bare)
     inside = {s for s in spans for o in spans if (o[0] <= s[0] and s[1] <= o[1]) and (o[1] - o[0] > s[1] - s[0])}
-    return {span[2] for span in spans if span[3] and span not in inside}
+    found = {span[2] for span in spans if span[3] and span not in inside}
+    if len(found) > 1 and True in denied:
+        found -= {number for number, text in enumerate(texts) if text == ("no",)}  # "two rather than three"
+    return found
 
 
-def _other_label(raw: str, claim: _LetterClaim, text: Words) -> bool:
+def _alike(words: Words, texts: Sequence[Words], bare: bool) -> set[int]:
+    """The one option with the same meaningful words, where those that all options share need not be said."""
+    said, options = set(content(words)), [set(content(text)) for text in texts]
+    shared = set[str]() if bare else set.intersection(*options)
+    own = said - shared
+    same = {number for number, option in enumerate(options) if said == option or (own and own == option - shared)}
+    return same if len(same) == 1 else set()
+
+
+def _joined_to_another(words: Words, option: int, texts: Sequence[Words]) -> bool:
+    """Whether a word shared with another option joins the two: "acute and chronic appendicitis", "tibia or fibula"."""
+    text = texts[option]
+    others = {word for other in texts for word in other if len(other) == 1 or word not in fillers()} - set(text)
+    for at in range(len(words) - len(text) + 1):
+        end = at + len(text)
+        if words[at:end] == text:
+            before = words[at - 2 : at - 1] if words[at - 1 : at] in (("and",), ("or",)) else ()
+            behind = words[end + 1 : end + 2] if words[end : end + 1] in (("and",), ("or",)) else ()
+            if others & {*before, *behind} or conflict(text, before) or conflict(text, behind):
+                return True
+    return False
+
+
+def _other_label(raw: str, claim: Claim, text: Words) -> bool:
     """Whether the letter is followed by a label that is not its option's text."""
     match = _LABELLED.match(undress(raw), claim.end)
     if not match:
         return False
     words = [word for word in plain(read(match.group(1))) if word not in ("a", "an", "the")]
     label = tuple(takewhile(lambda word: word not in fillers(), words))
-    if not label or set(words[len(label) :][:1]) & word_set("polarity", "verbs"):
+    if not label or label[0] in ("no", "not") or set(words[len(label) :][:1]) & word_set("polarity", "verbs"):
         return False  # a sentence that explains, not a label
     return not set(label) & set(text) or conflict(text, label) is not None

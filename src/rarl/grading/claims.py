@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from enum import StrEnum
 from functools import lru_cache
 
-from rarl.grading.lexicon import Words, lexicon, word_set
+from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import MARKS, SENTENCE_ENDS, content, read
+from rarl.grading.tables import Words, word_set
 
 _CUES = frozenset(("no", "not"))
 _GAP = 3  # modifiers between a number and its noun: "two small bright lesions"
@@ -92,28 +93,37 @@ class Claims:
 
 def denials(words: Words) -> tuple[bool, ...]:
     """For each word, whether the text denies it."""
+    deniers = _deniers()
+    if deniers.isdisjoint(words):
+        return (False,) * len(words)
     denied = [False] * len(words)
-    after, seen = word_set("negation", "after"), word_set("negation", "seen")
-    for at, found in enumerate(words):
+    seen = word_set("negation", "seen")
+    for at in [at for at, found in enumerate(words) if found in deniers]:
+        found = words[at]
         if found in _CUES:
             if _cancelled(words, at):
                 continue
             for place in _scope(words, at):
                 denied[place] = True
-            following = _first_beyond_be(words, at + 1)  # "lesions: none", "lesions are not seen"
+            following = beyond_be(words, at + 1)  # "lesions: none", "lesions are not seen"
             if following in seen or (found == "no" and (not following or following in MARKS)):
                 _deny_before(words, at, denied)
-        elif found in after and not _negated_here(words, at):
+        elif not _negated_here(words, at):
             before = _deny_before(words, at, denied)
             if not before:
-                for place in _scope(words, at):
+                for place in _scope(words, at + (words[at + 1 : at + 2] == (":",))):  # "wrong: a mass"
                     denied[place] = True
     return tuple(denied)
 
 
+@lru_cache(maxsize=1)
+def _deniers() -> frozenset[str]:
+    return _CUES | word_set("negation", "after")
+
+
 def _cancelled(words: Words, at: int) -> bool:
     """A double negation: "not absent", "not without", "no absence of"."""
-    following = _first_beyond_be(words, at + 1)
+    following = beyond_be(words, at + 1)
     return following == "no" or following in word_set("negation", "after") or _negated_here(words, at)
 
 
@@ -125,7 +135,8 @@ def _negated_here(words: Words, at: int) -> bool:
     return at >= 0 and words[at] in _CUES
 
 
-def _first_beyond_be(words: Words, at: int) -> str:
+def beyond_be(words: Words, at: int) -> str:
+    """The first word from here on that is no form of "be"; empty at the end."""
     be = word_set("negation", "be")
     while at < len(words) and words[at] in be:
         at += 1
@@ -137,7 +148,7 @@ def _scope(words: Words, cue: int) -> Iterator[int]:
     stops, openers = word_set("negation", "stops"), word_set("negation", "openers")
     for at in range(cue + 1, len(words)):
         found = words[at]
-        if found in stops or (found in MARKS and found != ","):
+        if found in stops or (found in MARKS and found not in ",/" and not _short_aside(words, at)):
             return
         opens = found in (",", "and")
         following = words[at + 1] if at + 1 < len(words) else ""
@@ -146,6 +157,11 @@ def _scope(words: Words, cue: int) -> Iterator[int]:
         if found == "," and not _continues_a_list(words, at + 1):
             return
         yield at
+
+
+def _short_aside(words: Words, at: int) -> bool:
+    """Whether a bracket here opens or closes a term's other name: "no diffusion weighted imaging (dwi)"."""
+    return words[at] == ")" or (words[at] == "(" and ")" in words[at + 1 : at + 5])
 
 
 def _continues_a_list(words: Words, at: int) -> bool:
@@ -175,8 +191,22 @@ def _deny_before(words: Words, at: int, denied: list[bool]) -> bool:
     return any(found not in MARKS for found in content(words[first:at])) and first < at
 
 
+def clauses_of(words: Words) -> Iterator[tuple[int, int]]:
+    """Where each clause starts and ends, marks and joining words aside."""
+    stops, openers = word_set("negation", "stops"), word_set("negation", "openers")
+    start = 0
+    for at, word in enumerate((*words, ".")):
+        opens = word == "and" and at + 1 < len(words) and words[at + 1] in openers
+        if word in MARKS or word in stops or opens:
+            if at > start:
+                yield start, at
+            start = at + 1
+
+
 def questions(words: Words) -> tuple[bool, ...]:
     """For each word, whether it is asked rather than stated: in a question, or after "whether"."""
+    if "?" not in words and "whether" not in words:
+        return (False,) * len(words)
     asked = [False] * len(words)
     start = 0
     whether = False

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
-from rarl.grading.lexicon import Words, fillers, language, normal_form, word_set
+from rarl.grading.lexicon import lexicon
 from rarl.grading.quantities import is_quantity
-from rarl.grading.reading import MARKS, contains, content, context_of, read, undress
+from rarl.grading.reading import MARKS, contains, content, context_of, read
+from rarl.grading.spelling import normal_form
+from rarl.grading.tables import Words, fillers, language, word_set
+from rarl.grading.undressing import undress
 from rarl.types import QuestionKind
 
 _LETTER = re.compile(r"\W*([A-Za-z])\W*")
@@ -69,7 +72,9 @@ def offers(question: str, gold: str) -> Alternatives | None:
         return None
     shared = set.intersection(*map(set, segments))
     own = [[word for word in segment if word not in shared] for segment in segments]
-    edges = [set(found[:1] if at else found[-1:]) for at, found in enumerate(own)]  # nearest to the "or"
+    edges = _opposed(own) or [
+        set(found[:1] if at else found[-1:]) for at, found in enumerate(own)
+    ]  # nearest to the "or"
     if words in ({"bilateral"}, {"no"}):
         return Alternatives(frozenset().union(*edges))
     at = next((at for at, edge in enumerate(edges) if edge and edge <= words), None)
@@ -80,6 +85,15 @@ def offers(question: str, gold: str) -> Alternatives | None:
     mine = edges[at] if edges[at] <= words and "no" not in words else words & set(own[at])
     others = frozenset().union(*edges[:at], *edges[at + 1 :])
     return Alternatives(others - words | mine)
+
+
+def _opposed(own: list[list[str]]) -> list[set[str]]:
+    """The one word of each alternative that excludes the others' ("one lesion or several"), if a slot has them all."""
+    for slot in lexicon().slots:
+        found = [{word for word in words if word in slot.stands} for words in own]
+        if all(len(words) == 1 for words in found) and len({slot.stands[min(words)] for words in found}) == len(own):
+            return found
+    return []
 
 
 def _segments(asked: Words) -> list[Words]:
@@ -108,7 +122,7 @@ def members(words: Words) -> list[Words]:
             found.append([])
         elif word not in MARKS:
             found[-1].append(word)
-    kept = [content(member) for member in found if member]
+    kept = [content(tuple(member)) for member in found if member]
     return kept if all(len(member) <= _MEMBER for member in kept) else kept[:1]
 
 

@@ -3,52 +3,102 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache, lru_cache
 
-from rarl.grading.case import Case, Outcome, conflict, hedged, plain, right, stands, wrong
+from rarl.grading.case import (
+    Case,
+    Outcome,
+    absence,
+    denies_the_question,
+    hedged,
+    outside_parentheses,
+    plain,
+    right,
+    up_to_reasons,
+    wrong,
+)
+from rarl.grading.claims import clauses_of
 from rarl.grading.kinds import Alternatives, members
-from rarl.grading.lexicon import Words, fillers, lexicon
-from rarl.grading.reading import content
+from rarl.grading.lexicon import lexicon
+from rarl.grading.reading import MARKS, content
+from rarl.grading.slots import conflict, stands
+from rarl.grading.tables import Words, fillers, read_table, word_set
 
+_EITHER = frozenset(("or", "vs", "versus"))
 _MOST = 0.9  # what an answer that is not right can score at most
 
 
 def grade_phrase(case: Case, alternatives: Alternatives | None = None) -> Outcome:
     """Right when the prediction states the gold's words and, but for the question's, no others.
 
-    The score of a wrong one is the F1 of the words, 0 where it contradicts the gold.
+    The score of a wrong one is the F1 of the words; by the lenient protocol it is their recall (as open questions are
+    scored in LLaVA-Med, arXiv 2306.00890). Both are 0 where it contradicts the gold.
     """
     if content(case.gold) == content(case.prediction):
         return right("same words")
     if hedged(case, case.prediction):
         return wrong("hedged")
-    gold, stated = _gold_words(case), _stated_words(case)
+    if not _EITHER.isdisjoint(case.affirmed) and _EITHER.isdisjoint(case.gold):
+        return wrong("two answers")
+    gold = _gold_words(case)
+    stated = _stated_words(case, gold)
     markers = set(alternatives.markers) if alternatives else set()
-    if markers and gold & {"bilateral"} and markers <= stated:
+    if markers and gold & {"bilateral"} and markers <= stated and "or" not in case.prediction:
         return right("all alternatives")
-    if markers & stated - gold:
+    if markers & (_compared_up_to_than(case) if "than" in case.affirmed else stated) - gold:
         return wrong("another alternative")
-    echoed = set(case.question) - markers - gold
-    if against := _contradiction(case, gold, stated - echoed):
+    if against := _contradiction(case, gold, stated - (set(case.question) - markers - gold)):
         return wrong(against)
-    chosen = markers & gold if "no" not in gold else gold
-    wanted = (chosen if markers else gold - set(case.question)) or gold
-    score = _compare(wanted, gold, stated, set(case.question) - markers)
-    if not markers and _ambiguous(gold):
+    answer = _reduce(_meant(up_to_reasons(case.prediction)), case, gold) & stated or stated
+    if markers:
+        chosen = markers & gold if "no" not in gold else gold
+        named = (chosen or gold) <= answer and _no_second_answer(case, chosen or gold)
+        return right("an alternative of the question") if named else wrong("other words")
+    if (asked := _asked_for(case.question, frozenset(gold))) and gold - set(case.question) <= answer:
+        return right(f"the {asked}") if _no_second_answer(case, gold) else wrong("several answers")
+    return _compared(case, gold, answer)
+
+
+def _no_second_answer(case: Case, gold: set[str]) -> bool:
+    """Whether each clause holds the gold, or nothing beyond the question: "left, in the lung", not "left, infarct"."""
+    taken = stands(case.gold)
+    beside = (slot.stands for slot in lexicon().slots if slot.optional_with in taken)
+    free = {*case.question, *fillers(), *gold, "no", "not"}.union(*beside)
+    members: list[set[str]] = [set()]
+    told = up_to_reasons(case.prediction)
+    for word, no in zip(told, case.denied, strict=False):
+        if word in MARKS or word == "and" or word in word_set("negation", "stops"):
+            members.append(set())
+        elif not no:
+            members[-1].add(word)
+    return all(gold & member or member <= free for member in members)
+
+
+def _compared(case: Case, gold: set[str], stated: set[str]) -> Outcome:
+    """The words of both, where the question's own and a qualifier in parentheses need not be said."""
+    free = set(case.question)
+    if not absence().isdisjoint(free):
+        free |= {"absent"} | word_set("negation", "missing")  # "what is missing?", "the right kidney is absent"
+    wanted = gold - free - _in_parentheses(case.gold) or gold - free or gold
+    score = _f1(wanted, stated, len(stated - gold - free))
+    if _ambiguous(gold):
         score = min(score, _compare_members(case))
-    if score < 1:
-        return wrong("other words", 0.0 if markers else min(_MOST, score))
-    return right("an alternative of the question" if markers else "same meaning")
+    if score == 1:
+        return right("same meaning")
+    return wrong("other words", min(_MOST, score), len(wanted & stated) / len(wanted))
 
 
 def _gold_words(case: Case) -> set[str]:
     return _reduce(_denial_alike(content(case.gold)), case)
 
 
-def _stated_words(case: Case) -> set[str]:
+def _stated_words(case: Case, gold: set[str]) -> set[str]:
     """What the prediction states; where the gold denies something, its denials are part of it."""
-    words = plain(case.prediction) if _denies(case.gold) else plain(case.affirmed)
-    kept = {word for word in words if word not in fillers()}
-    return _reduce(_denial_alike(kept), case)
+    return _reduce(_meant(case.prediction if _denies(case.gold) else case.affirmed), case, gold)
+
+
+def _meant(words: Words) -> set[str]:
+    return _denial_alike(set(plain(words)) - fillers())
 
 
 def _denies(words: Collection[str]) -> bool:
@@ -56,17 +106,29 @@ def _denies(words: Collection[str]) -> bool:
 
 
 def _denial_alike(words: Collection[str]) -> set[str]:
-    return {"no" if word == "not" else word for word in words}
+    return {*words, "no"} - {"not"} if "not" in words else set(words)
 
 
-def _reduce(words: set[str], case: Case) -> set[str]:
-    """Leave out what follows from the other words, and the part of the body where a modality is asked for."""
-    drop = {word for word, by in lexicon().implied if word in words and words & by}
+def _reduce(words: set[str], case: Case, kept: Collection[str] = ()) -> set[str]:
+    """Leave out what follows from the others and isn't kept, and the part of the body where a modality is asked for."""
+    implied = lexicon().implied
+    drop = {word for word in words & implied.keys() if word not in kept and not words.isdisjoint(implied[word])}
     taken = stands(case.gold)
     for slot in lexicon().slots:
         if slot.optional_with in taken:
             drop |= words & slot.stands.keys()
     return words - drop or words
+
+
+def _compared_up_to_than(case: Case) -> set[str]:
+    """What stands before "than", if the comparison is the question's: "left is larger than right" names left."""
+    words = case.affirmed if conflict(case.question, case.affirmed) else case.affirmed[: case.affirmed.index("than")]
+    return set(words)
+
+
+def _in_parentheses(words: Words) -> set[str]:
+    """The words in brackets, where there are others outside."""
+    return set(words) - set(outside_parentheses(words))
 
 
 def _contradiction(case: Case, gold: set[str], stated: set[str]) -> str | None:
@@ -77,18 +139,48 @@ def _contradiction(case: Case, gold: set[str], stated: set[str]) -> str | None:
             return f"conflict of {slot}"
     if _denies(case.gold):
         return None if _denies(case.prediction) else "denial missing"
+    if any(_bare_no(case.prediction[start:end]) for start, end in clauses_of(case.prediction)):
+        return "denied"
+    if True not in case.denied:
+        return None
     denied = {word for word, no in zip(case.prediction, case.denied, strict=True) if no}
-    return "denied" if (gold & denied) - stated else None
+    return "denied" if (gold & denied) - stated or denies_the_question(case, gold) else None
 
 
-def _compare(wanted: set[str], gold: set[str], stated: set[str], free: set[str]) -> float:
-    """F1 of the wanted words, where the question's own words cost nothing; 1 exactly when right."""
-    extra = stated - gold - free
-    missing = wanted - stated
-    hits = len(wanted) - len(missing)
-    if not hits:
-        return 0.0
-    return 2 * hits / (2 * hits + len(missing) + len(extra))
+def _bare_no(clause: Words) -> bool:
+    """Whether a clause only says no: "no", "nothing", "none of it"."""
+    return "no" in clause and all(word == "no" or word in fillers() for word in clause)
+
+
+@lru_cache(maxsize=1 << 12)
+def _asked_for(question: Words, gold: frozenset[str]) -> str | None:
+    """What the question asks for by name ("which side", "what modality"), where the gold is that and nothing else."""
+    for name, by, stand_words, beside in _nameable():
+        if not by.isdisjoint(question) and gold & stand_words and gold <= stand_words | beside | set(question):
+            return name
+    return None
+
+
+@cache
+def _nameable() -> list[tuple[str, frozenset[str], frozenset[str], frozenset[str]]]:
+    """What can be asked for by name: (slot, the words that ask for it, its stands, what may stand beside)."""
+    stand_words = {slot.name: frozenset(slot.stands) for slot in lexicon().slots}
+    return [
+        (
+            row["slot"],
+            frozenset(row["by"]),
+            stand_words[row["slot"]],
+            frozenset[str]().union(*(stand_words[name] for name in row.get("beside", ()))),
+        )
+        for row in read_table("slots")["asked"]
+    ]
+
+
+def _f1(wanted: set[str], stated: set[str], extra: int) -> float:
+    """F1 of the wanted words; 1 exactly when all are stated and nothing else is."""
+    missing = len(wanted - stated)
+    hits = len(wanted) - missing
+    return 2 * hits / (2 * hits + missing + extra) if hits else 0.0
 
 
 def _ambiguous(gold: set[str]) -> bool:

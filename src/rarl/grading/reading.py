@@ -3,90 +3,115 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
-from itertools import takewhile
+from itertools import chain
 
-from rarl.grading.lexicon import Phrases, Words, by_first_word, fillers, language, lexicon, normal_form, rewrite_words
+from rarl.grading.lexicon import Phrases, indexed, lexicon, rewrite_words
+from rarl.grading.numerals import arabic
+from rarl.grading.spelling import Spellings, normal_form, put_right, spellings
+from rarl.grading.tables import Words, fillers, language, word_set
+from rarl.grading.undressing import undress
+from rarl.grading.units import in_base_units
 
-MARKS = frozenset(".,;:?!()\n")
+MARKS = frozenset(".,;:?!()/\n")
 SENTENCE_ENDS = frozenset(".;?!\n")
-_LONG = 6  # letters from which on a slip of one is forgiven
+_DIRECTIONS = frozenset(("anterior", "posterior", "superior", "inferior", "medial", "lateral"))
+_REMEMBERED = 1 << 16  # distinct words
+_SPACED_RANGE = re.compile(r"(?<=\d) - (?=\d)")
+_SPACED_LEVELS = re.compile(r"\b([clst]\d{1,2}) ?- ?(?=[clst]?\d)")
 
-_LATEX = re.compile(r"\\(?:boxed|fbox|text\w*|math\w*|operatorname|mbox)\s*\{([^{}]*)\}")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
-_DRESS = re.compile(r"\\[()\[\],;! ]|[*`#$~\"_|{}\\]|</?\w{1,12}>")
+_LEVELS = re.compile(r"([clst])(\d{1,2})[-/]\1?(\d{1,2})")
 _TOKEN = re.compile(
-    r"\d+(?:/\d+)+|\d+(?:[.,]\d+)*(?:st|nd|rd|th)?"  # 10/10  3.4  1,000  4th
+    r"[a-z]{3,}(?:'[a-z]+)*"  # most words, first since it is fast
+    r"|[clst]\d{1,2}[-/][clst]?\d{1,2}(?![\w.])"  # l4-5  l4/l5
+    r"|\d+(?:/\d+)+|\d+(?:[.,]\d+)*(?:st|nd|rd|th|[a-d](?![^\W_]))?"  # 10/10  3.4  1,000  4th  3a
     r"|[^\W\d_]{1,2}\d+[^\W\d_]{0,8}(?![^\W_])"  # t2  l5  t1w
     r"|[^\W\d_]+(?:'[^\W\d_]+)*"
+    r"|(?<=[^\W\d_])/(?=[^\W\d_])"  # liver/spleen
+    r"|(?<=\d)-(?=\d)"  # 2-3
     r"|[.,;:?!()\n%]"
 )
 
 
-@lru_cache(maxsize=1 << 12)
-def undress(text: str) -> str:
-    """The text without Unicode variants, LaTeX and Markdown, still in its own case."""
-    text = unicodedata.normalize("NFKC", text).translate(_lookalikes())
-    if not text.isascii():
-        text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
-        text = "".join(c for c in text if unicodedata.category(c) not in ("Cf", "Cc") or c in "\n\t")
-    while "\\" in text:  # \boxed{\text{B}}, from the inside out
-        text, found = _LATEX.subn(r" \1 ", text)
-        if not found:
-            break
-    return _DRESS.sub(" ", text.replace("\\%", "%").replace("\t", "\n"))
+class Reader:
+    """Reads texts about one question.
+
+    `context` holds words of the question and of the gold answer: they settle what an ambiguous abbreviation means.
+    `right` holds words as they are spelled right: a slip of one letter in one of them is put right.
+    """
+
+    __slots__ = ("_context", "_right", "_settled")
+
+    def __init__(self, context: frozenset[str] = frozenset(), right: Spellings | None = None) -> None:
+        self._context = context
+        self._right = right
+        self._settled = _settled(context)
+
+    def read(self, text: str) -> Words:
+        """Normalised words and clause marks, synonyms rewritten to the term that stands for their group."""
+        words = self.words(text)
+        if self._settled:
+            words = _rewrite_phrases(words, self._settled)
+        return tuple(_rewrite_phrases(words, _phrases()))
+
+    def words(self, text: str) -> list[str]:
+        """The same before phrases and what waits for a context are rewritten."""
+        found: Sequence[str] = _tokens(text)
+        if right := self._right:
+            sure = _sure()
+            found = [
+                token if token in sure or token[0] not in right else put_right(token, right, sure) for token in found
+            ]
+        return in_base_units(list(chain.from_iterable(map(_TERMS.__getitem__, arabic(found, self._context)))))
 
 
 @lru_cache(maxsize=1 << 13)
-def read(text: str, context: frozenset[str] = frozenset(), spelling: frozenset[str] = frozenset()) -> Words:
-    """Normalised words and clause marks, synonyms rewritten to the term that stands for their group.
+def read(text: str, context: frozenset[str] = frozenset()) -> Words:
+    """The text as a Reader with this context reads it, without putting slips right."""
+    return _reader(context).read(text)
 
-    `context` holds words of the question and of the gold answer: they settle what an ambiguous abbreviation means.
-    `spelling` holds words as they are spelled right: a slip of one letter in one of them is put right.
-    """
-    tokens = _TOKEN.findall(_lead_ins().sub(" . ", undress(text).lower()))
-    if spelling:
-        tokens = [_spelled(token, spelling) for token in tokens]
-    words: Words = tuple(word for token in tokens for word in _term(token))
-    if context:
-        words = _rewrite_phrases(words, _settled(context))
-    return _rewrite_phrases(words, lexicon().phrases)
+
+@lru_cache(maxsize=1 << 12)
+def _reader(context: frozenset[str]) -> Reader:
+    return Reader(context)
 
 
 @lru_cache(maxsize=1 << 13)
 def context_of(*texts: str) -> frozenset[str]:
-    """The words that settle ambiguous abbreviations."""
-    return frozenset(word for text in texts for word in read(text)) - MARKS
+    """Those words of the texts that settle ambiguous abbreviations and Roman numerals."""
+    return frozenset().union(*map(_settled_by, texts))
 
 
 @lru_cache(maxsize=1 << 13)
-def spelling_of(*texts: str) -> frozenset[str]:
-    """The words of these texts that are long enough for a slip to be told from another word."""
-    return frozenset(token for text in texts for token in _TOKEN.findall(undress(text).lower()) if len(token) >= _LONG)
+def _settled_by(text: str) -> frozenset[str]:
+    """With its phrases rewritten, and before."""
+    return _settling().intersection((*read(text), *_reader(frozenset()).words(text)))
 
 
-def _spelled(written: str, spelling: frozenset[str]) -> str:
-    if len(written) < _LONG or written in spelling or written in lexicon().known or written in fillers():
-        return written
-    meant = [word for word in spelling if _is_slip(written, word)]
-    return meant[0] if len(meant) == 1 else written
+def spellings_of(*texts: str) -> Spellings:
+    """The long words of these texts as they are spelled."""
+    return spellings(token for text in texts for token in _tokens(text))
 
 
-def _is_slip(written: str, meant: str) -> bool:
-    """One letter wrong, missing, too many, or two swapped; never the first."""
-    if written[0] != meant[0] or abs(len(written) - len(meant)) > 1 or not (written.isalpha() and meant.isalpha()):
-        return False
-    at = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(written, meant, strict=False)))
-    a, b = written[at:], meant[at:]
-    return a[1:] == b[1:] or a[1:] == b or a == b[1:] or (a[:2] == b[1::-1] and a[2:] == b[2:])
+def _lower(text: str) -> str:
+    """Undressed, in lower case, words with a prefix in one: "extra-axial", "supra- and infratentorial"."""
+    text = undress(text).lower()
+    if "-" in text:
+        text = _SPACED_RANGE.sub("-", _SPACED_LEVELS.sub(r"\1-", text))
+        shared, joined = _prefixed()
+        text = joined.sub(r"\1", shared.sub(r"\1\4 \2 \3\4", text))
+    return text
 
 
-def content(words: Iterable[str]) -> Words:
+@lru_cache(maxsize=256)
+def content(words: Words) -> Words:
     """The words that carry meaning; all words where none does."""
-    plain = tuple(word for word in words if word not in MARKS)
-    return tuple(word for word in plain if word not in fillers()) or plain
+    empty = fillers()
+    return tuple([word for word in words if word not in MARKS and word not in empty]) or tuple(
+        [word for word in words if word not in MARKS]
+    )
 
 
 def sentences(words: Words) -> Iterator[Words]:
@@ -101,19 +126,72 @@ def sentences(words: Words) -> Iterator[Words]:
 
 def contains(words: Words, phrase: Words) -> bool:
     """Whether the phrase stands in the words, in order and without a gap."""
-    return any(words[start : start + len(phrase)] == phrase for start in range(len(words) - len(phrase) + 1))
+    first = phrase[:1]
+    return any(
+        words[start : start + 1] == first and words[start : start + len(phrase)] == phrase
+        for start in range(len(words) - len(phrase) + 1)
+    )
 
 
-@lru_cache(maxsize=1 << 16)
+class _Remembered(dict[str, Words]):
+    """What each text comes to, looked up as in any dict: a call a word would take most of the time."""
+
+    def __init__(self, find: Callable[[str], Words]) -> None:
+        self._find = find
+
+    def __missing__(self, key: str) -> Words:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        self[key] = words = self._find(key)
+        return words
+
+
+@lru_cache(maxsize=1 << 12)
+def _tokens(text: str) -> tuple[str, ...]:
+    """Words, numbers and marks as they are written."""
+    return tuple(chain.from_iterable(map(_PIECES.__getitem__, _lower(text).replace("\n", " \n ").split(" "))))
+
+
+@cache
+def _prefixed() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    prefix = "|".join(language()["prefixes"]["words"])
+    return (
+        re.compile(rf"\b({prefix})-\s+(and|or)\s+({prefix})-?([a-z]{{3,}})"),
+        re.compile(rf"\b({prefix})-(?=[a-z]{{3}})"),
+    )
+
+
+def _directions(token: str) -> Words | None:
+    """ "posteroinferior" as posterior and lower; not the two projections."""
+    if token in ("anteroposterior", "posteroanterior"):
+        return None
+    for prefix, direction in language()["prefixes"]["directions"].items():
+        if token.startswith(prefix) and token[len(prefix) :] in _DIRECTIONS:
+            return (direction, *rewrite_words((token[len(prefix) :],), lexicon().words))
+    return None
+
+
 def _term(token: str) -> Words:
     """One token as normalised words, single synonyms rewritten."""
+    if token == "-":
+        return ("to",)
     if token == "%":
         return ("percent",)
+    if token[0] == "x" and token[1:].isdecimal():
+        return ("x", _number(token[1:]))  # 2x3 cm, x40
+    if directions := _directions(token):
+        return directions
+    if levels := _LEVELS.fullmatch(token):
+        return (f"{levels[1]}{levels[2]}", f"{levels[1]}{levels[3]}")
     if token[0].isdecimal():
         token = _number(token)
     if token in MARKS or not token.replace("'", "").isalpha():
-        return rewrite_words((token,), lexicon().words)
+        return rewrite_words(re.split(r"[-/]", token) if token[0].isalpha() else (token,), lexicon().words)
     return rewrite_words(normal_form(token), lexicon().words)
+
+
+_PIECES = _Remembered(lambda piece: tuple(_TOKEN.findall(piece)))  # what stands between spaces -> tokens
+_TERMS = _Remembered(_term)
 
 
 def _number(text: str) -> str:
@@ -129,34 +207,48 @@ def _number(text: str) -> str:
     return f"{whole}.{fraction}" if fraction else whole
 
 
-def _rewrite_phrases(words: Words, phrases: Phrases) -> Words:
+def _rewrite_phrases(words: list[str], phrases: Phrases) -> list[str]:
+    """Each phrase of the table rewritten, the longest first, from left to right."""
     out: list[str] = []
-    at = 0
-    while at < len(words):
-        for phrase, rewritten in phrases.get(words[at], ()):
-            if words[at : at + len(phrase)] == phrase:
+    kept = 0  # words before it are in `out`
+    for at in [at for at, word in enumerate(words) if word in phrases]:
+        if at < kept:
+            continue
+        rows = phrases[words[at]]
+        following = words[at + 1] if at + 1 < len(words) else None
+        if following not in rows and None not in rows:
+            continue
+        for phrase, rewritten in (*rows.get(following, ()), *rows.get(None, ())):
+            if len(phrase) < 3 or tuple(words[at : at + len(phrase)]) == phrase:
+                out += words[kept:at]
                 out += rewritten
-                at += len(phrase)
+                kept = at + len(phrase)
                 break
-        else:
-            out.append(words[at])
-            at += 1
-    return tuple(out)
+    return out + words[kept:] if kept else words
+
+
+@cache
+def _sure() -> frozenset[str]:
+    """Words that are no slip of another."""
+    return lexicon().known | fillers()
+
+
+@cache
+def _settling() -> frozenset[str]:
+    return word_set("numerals", "graded").union(*(when for when, _ in lexicon().settled))
 
 
 @lru_cache(maxsize=1 << 12)
 def _settled(context: frozenset[str]) -> Phrases:
-    return by_first_word(row for when, rows in lexicon().settled if when & context for row in rows)
+    return indexed(row for when, rows in lexicon().settled if not when.isdisjoint(context) for row in rows)
 
 
 @cache
-def _lead_ins() -> re.Pattern[str]:
-    phrases = sorted(language()["lead_ins"], key=len, reverse=True)
-    told = "|".join(r"\s+".join(map(re.escape, phrase.split())) for phrase in phrases if phrase.endswith(" is"))
-    headed = "|".join(r"\s+".join(map(re.escape, phrase.split())) for phrase in phrases)
-    return re.compile(rf"\b(?:(?:{told})\b\s*[:=-]?|(?:{headed})\s*[:=-])")
-
-
-@cache
-def _lookalikes() -> dict[int, str]:
-    return {ord(letter): latin for letter, latin in language()["lookalikes"].items()}
+def _phrases() -> Phrases:
+    """The vocabulary's phrases, and what introduces an answer, which ends a clause: "the answer is", "answer:"."""
+    rows: list[tuple[Words, Words]] = []
+    for phrase in language()["lead_ins"]:
+        words = tuple(word for token in phrase.split() for word in _term(token))
+        told = words[-1] in ("is", "be")
+        rows += [((*words, ":"), (".",)), *([(words, (".",))] if told else [])]
+    return indexed((*lexicon().phrases, *rows))

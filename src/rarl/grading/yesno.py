@@ -4,22 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
-from rarl.grading.case import Case, Outcome, conflict, hedged, plain, right, sentences_with, stands, wrong
-from rarl.grading.claims import questions
-from rarl.grading.lexicon import Words, fillers, lexicon, word_set
-from rarl.grading.reading import MARKS, content
+from rarl.grading.case import Case, Outcome, hedged, outside_parentheses, plain, right, sentences_with, wrong
+from rarl.grading.claims import beyond_be, clauses_of, questions
+from rarl.grading.lexicon import lexicon
+from rarl.grading.reading import MARKS
+from rarl.grading.slots import conflict, stands, two_valued
+from rarl.grading.tables import Words, fillers, word_set
 
 _CUES = frozenset(("no", "not"))
+_ONLY = frozenset(("only", "just"))
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """A yes/no question taken apart: its content, the thing or property asked for (`key`), and how."""
+    """A yes/no question taken apart: its content, the thing or property asked for (`key`), and how.
+
+    `qualities` are the words of it that have an opposite ("normal", "enlarged", "left" at its end); `place` is where,
+    if a place is asked for; `neutral`: it is no abnormality; a clause without any `relevant` word says nothing on it.
+    """
 
     content: frozenset[str]
     key: Words
+    qualities: frozenset[str]
+    relevant: frozenset[str]
+    place: frozenset[str]
+    neutral: bool
     existential: bool
     negated: bool
 
@@ -48,10 +59,12 @@ def _words_said(words: Words, question: Words) -> Iterator[bool]:
         yield True
     if len(alone) == 1 and alone[0] in word_set("polarity", "no_alone"):
         yield False
+    yes, no = word_set("polarity", "yes"), word_set("polarity", "no")
     for at, word in enumerate(words):
-        if word in word_set("polarity", "yes"):
-            yield True
-        elif word in word_set("polarity", "no") and _is_answer(words, at, question):
+        if word in yes:
+            if words[at - 1 : at] != ("not",) and beyond_be(words, at + 1) not in word_set("negation", "after"):
+                yield True
+        elif word in no and _is_answer(words, at, question):
             yield False
 
 
@@ -61,13 +74,30 @@ def _is_answer(words: Words, at: int, question: Words) -> bool:
     while first > 0 and (words[first - 1] not in MARKS or words[first - 1] == ":"):
         first -= 1
     before = [word for word in words[first:at] if word not in fillers() and word not in MARKS]
-    if "yes" in (following, *words[max(0, at - 1) : at]) or words[at - 2 : at] in (("yes", "and"), ("yes", "or")):
+    if "yes" in (following, *words[max(0, at - 1) : at]) or words[at - 2 : at] in (
+        ("yes", "and"),
+        ("yes", "or"),
+        ("yes", "/"),
+    ):
         return True  # "yes no", "yes and no": both
+    if words[at + 1 : at + 3] in ((",", "yes"), ("/", "yes")):
+        return True
     if words[at - 1 : at] in (("and",), ("or",), ("but",)) and "yes" in words[:at]:
         return following in MARKS or following in word_set("polarity", "after_answer")
     if following in MARKS:
-        return set(before) <= {*question, "yes", "say", "go"}
-    return following in word_set("polarity", "after_answer") and set(words[first:at]) <= {"yes", "no"}
+        return word_set("polarity", "before_answer").issuperset(set(before) - set(question))
+    empty = not _says_more(words, at + 1)  # "no of the picture"
+    return (empty or following in word_set("polarity", "after_answer")) and set(before) <= {"yes", "no"}
+
+
+def _says_more(words: Words, at: int) -> bool:
+    """Whether anything with a meaning stands between here and the end of the clause."""
+    for word in words[at:]:
+        if word in MARKS:
+            return False
+        if word not in fillers():
+            return True
+    return False
 
 
 def _stances(case: Case) -> Iterator[bool]:
@@ -80,72 +110,94 @@ def _stances(case: Case) -> Iterator[bool]:
     if not asked.key:
         return
     asks = questions(case.prediction)
-    for start, end in _clauses(case.prediction):
-        if asks[end - 1] or case.prediction[start:end] == plain(case.question):
+    for start, end in clauses_of(case.prediction):
+        clause = case.prediction[start:end]
+        if asks[end - 1] or asked.relevant.isdisjoint(clause) or clause == plain(case.question):
             continue
-        clause, denied = case.prediction[start:end], case.denied[start:end]
-        stance = _stance(asked, clause, denied)
+        stance = _stance(asked, clause, case.denied[start:end])
         if stance is not None:
             yield stance is not asked.negated
+
+
+@cache
+def _empty() -> frozenset[str]:
+    """Words that say nothing on a question; "abnormality" does, where it is asked for."""
+    return fillers() - word_set("polarity", "anything_wrong")
 
 
 def _bare_stance(words: Words) -> bool | None:
     """What an answer without content of its own says: "it is", "not seen", "absent"."""
     after, seen = word_set("negation", "after"), word_set("negation", "seen")
     bare = plain(words)
-    if not bare or any(word not in fillers() and word not in _CUES and word not in after for word in bare):
+    if not bare or any(word not in _empty() and word not in _CUES and word not in after for word in bare):
         return None
     denials = sum(word in _CUES or word in after for word in bare)
     if denials:
         return denials % 2 == 0
-    return True if set(bare) & seen - {"there"} or bare[-1] in word_set("negation", "be") else None
-
-
-def _clauses(words: Words) -> Iterator[tuple[int, int]]:
-    stops, openers = word_set("negation", "stops"), word_set("negation", "openers")
-    start = 0
-    for at, word in enumerate((*words, ".")):
-        opens = word == "and" and at + 1 < len(words) and words[at + 1] in openers
-        if word in MARKS or word in stops or opens:
-            if at > start:
-                yield start, at
-            start = at + 1
+    return True if set(bare) & seen - {"there"} or bare[-1] in word_set("negation", "verbs_alone") else None
 
 
 def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | None:
-    pairs = [(word, no) for word, no in zip(clause, denied, strict=True) if word not in fillers() and word not in _CUES]
     after = word_set("negation", "after")
+    pairs = [(word, no) for word, no in zip(clause, denied, strict=True) if word not in _empty() and word not in _CUES]
     affirmed = {word for word, no in pairs if not no and word not in after}
     against = {word for word, no in pairs if no and word not in after}
-    key, head = set(asked.key), asked.key[-1]
-    if conflict(asked.content - {head}, affirmed | against):
+    key, named = set(asked.key), affirmed | against
+    if asked.place and conflict(asked.place, affirmed) and affirmed & (asked.content - asked.place):
+        return False  # "is the tip in the right atrium?", "it is in the left atrium"
+    if conflict(asked.content - asked.qualities - {"bilateral"}, named):
         return None  # another side, another place
-    beyond = (affirmed | against) - asked.content
+    if _opposite(asked, affirmed, named, clause):
+        return False
+    if "bilateral" in asked.content and not named.isdisjoint(("left", "right")):
+        one_only = bool(against & key) or not _ONLY.isdisjoint(clause)
+        return False if one_only and key & named - {"bilateral"} else None
+    beyond = named - asked.content
     rest = asked.content - key
-    if rest and beyond and not rest & (affirmed | against) and asked.existential:
+    if rest and beyond and not rest & named and asked.existential:
         return None  # "is there a mass in the liver?", "there is a mass in the spleen"
     if beyond and affirmed and not set(clause) & word_set("polarity", "verbs"):
         return None  # a noun phrase that says more than the question is no statement on it
-    if against & key:
-        about = key <= affirmed | against or (head in against and affirmed | against <= asked.content)
-        return False if about and not _elsewhere(asked, clause) else None
-    if key <= affirmed or (not asked.existential and head in affirmed and affirmed <= asked.content):
-        return True
-    return False if not asked.existential and _opposite(asked, affirmed, len(clause)) else None
-
-
-def _opposite(asked: _Asked, affirmed: set[str], length: int) -> bool:
-    """Whether the subject is named and the opposite stated of it: "the heart is normal" to "is the heart enlarged?"."""
-    head = asked.key[-1]
-    subject = asked.content - {head}
-    if (subject and not subject & affirmed) or length < 3:
+    if asked.existential and _sound(asked, affirmed, named):
         return False
-    return conflict({head}, affirmed) is not None or ("normal" in affirmed and head in _deviations())
+    predicate = asked.qualities or {asked.key[-1]}
+    if against & (key | predicate):
+        about = key <= named or (predicate <= named and named <= asked.content)
+        return False if about and not _elsewhere(asked, clause) else None
+    of_state = not asked.existential or "normal" in predicate  # not "is there a large mass?", "the liver is large"
+    if key <= affirmed or (of_state and predicate <= affirmed <= asked.content):
+        return True
+    return None
 
 
-@lru_cache(maxsize=1)
-def _deviations() -> frozenset[str]:
-    return frozenset(word for slot in lexicon().slots if slot.name == "change" for word in slot.stands)
+def _opposite(asked: _Asked, affirmed: set[str], named: set[str], clause: Words) -> bool:
+    """Whether the subject is named and the opposite stated of it: "the heart is normal" to "is there cardiomegaly?"."""
+    against = affirmed & _opposites(asked.qualities)
+    if not against or asked.qualities & affirmed:
+        return False
+    subject = asked.content - asked.qualities - word_set("polarity", "anything_wrong")
+    if subject:
+        return bool(subject & named) or (named <= against and not asked.existential and len(clause) > 1)
+    return len(clause) > 1 or not against.isdisjoint(two_valued())
+
+
+def _sound(asked: _Asked, affirmed: set[str], named: set[str]) -> bool:
+    """Whether the place of an abnormality that is asked for is said to be normal: "the ribs are normal"."""
+    sound = {"normal", "intact", "clear"}
+    place = named - sound
+    finding = asked.key[-1]
+    return bool(sound & affirmed and place) and place <= asked.content - {finding} and not asked.neutral
+
+
+@lru_cache(maxsize=1 << 12)
+def _opposites(qualities: frozenset[str]) -> frozenset[str]:
+    """The words that take another stand than these where these take one."""
+    found = set()
+    for slot in lexicon().slots:
+        taken = {slot.stands[word] for word in qualities if word in slot.stands}
+        if len(taken) == 1 and (slot.quality or len(qualities) == 1):
+            found |= {word for word, stand in slot.stands.items() if stand not in taken}
+    return frozenset(found)
 
 
 def _elsewhere(asked: _Asked, clause: Words) -> bool:
@@ -156,13 +208,32 @@ def _elsewhere(asked: _Asked, clause: Words) -> bool:
 
 @lru_cache(maxsize=1 << 12)
 def _asked(question: Words) -> _Asked:
-    words = plain(question)
+    words = plain(outside_parentheses(question))
     existential = bool(set(words) & (word_set("polarity", "existential") | word_set("negation", "seen")))
     after = word_set("negation", "after")
-    meaning = tuple(w for w in words if w not in fillers() and w not in _CUES and w not in after)
+    meaning = tuple(w for w in words if w not in _empty() and w not in _CUES and w not in after)
     key = _thing(words) if existential else meaning
+    qualities = {word for slot in lexicon().slots if slot.quality for word in meaning if word in slot.stands}
+    if not qualities and not existential and meaning and meaning[-1] in lexicon().stands:
+        qualities = {meaning[-1]}
+    if existential and not word_set("polarity", "anything_wrong").isdisjoint(words):
+        qualities.add("abnormal")
     negated = bool(set(words) & (_CUES | after))
-    return _Asked(frozenset(meaning), key or meaning, existential, negated)
+    settled = frozenset(qualities)
+    relevant = frozenset(meaning) | _opposites(settled)
+    place = frozenset() if existential else frozenset(_behind_preposition(words)) & frozenset(meaning)
+    neutral = not word_set("neutral", "words").isdisjoint(key)
+    return _Asked(frozenset(meaning), key or meaning, settled, relevant, place, neutral, existential, negated)
+
+
+def _behind_preposition(words: Words) -> Words:
+    """What stands behind the first preposition that follows a word with a meaning."""
+    begun = False
+    for at, word in enumerate(words):
+        if begun and word in word_set("polarity", "prepositions"):
+            return words[at:]
+        begun = begun or word not in _empty()
+    return ()
 
 
 def _thing(words: Words) -> Words:
@@ -172,6 +243,6 @@ def _thing(words: Words) -> Words:
         if word in word_set("polarity", "prepositions"):
             if found:
                 break
-        elif word not in fillers() and word not in _CUES and word not in word_set("negation", "after"):
+        elif word not in _empty() and word not in _CUES and word not in word_set("negation", "after"):
             found.append(word)
-    return content(tuple(found)) if found else ()
+    return tuple(found)

@@ -1,0 +1,154 @@
+"""Whole files of answers: a row in, the same row with its grade out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from rarl.errors import DataError
+from rarl.grading.answers import grade
+from rarl.progress import progress
+from rarl.types import Grade, QuestionKind
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """What a file came to: rows, rows that are right, and the sums of the two scores of every row."""
+
+    rows: int
+    correct: int
+    score: float
+    relaxed: float
+    kinds: Mapping[str, tuple[int, int]]  # kind -> (rows, right ones)
+
+
+def grade_file(source: str | Path, out: str | Path) -> Graded:
+    """Grades every row of `source` (JSONL) into `out`, which must be new.
+
+    A row has question, gold and prediction (text or a number; a prediction of null is an empty answer), options (a
+    list, null or none) and, if it likes, kind. It is written with all its fields and those of `grade_row`. Errors:
+    DataError for a row that can't be graded, with file and line; then nothing is written.
+    """
+    source, out = Path(source), Path(out)
+    if out.exists():
+        raise DataError(f"{out} exists already and is not overwritten; choose another --out, or remove it")
+    aside = out.with_name(f".{out.name}.part")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            source.open(encoding="utf-8-sig") as rows,
+            aside.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file,
+        ):
+            total = _write(source, rows, file)
+        os.replace(aside, out)
+    except OSError as error:
+        raise DataError(
+            f"{error.filename or source}: {error.strerror or error}; give a file to read, and a place for --out"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{source} is not UTF-8 text ({error.reason}); save it as JSON Lines in UTF-8") from None
+    finally:
+        with suppress(OSError):
+            aside.unlink()
+    return total
+
+
+def grade_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row with its grade: verdict, score, kind, rule, the normalised texts, and the strict and the relaxed score.
+
+    Errors: DataError for a row that can't be graded.
+    """
+    return _graded(row, _grade(row))
+
+
+def _write(source: Path, rows: TextIO, out: TextIO) -> Graded:
+    total, right, score, relaxed = 0, 0, 0.0, 0.0
+    kinds: Counter[str] = Counter()
+    right_kinds: Counter[str] = Counter()
+    for number, line in enumerate(progress(rows, "grading"), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = _parsed(line)
+            found = _grade(row)
+        except DataError as error:
+            raise DataError(f"{source}, line {number}: {error}") from None
+        out.write(json.dumps(_graded(row, found), ensure_ascii=False) + "\n")
+        total, right = total + 1, right + found.correct
+        score, relaxed = score + found.score, relaxed + (found.relaxed or 0.0)
+        kinds[found.kind.value] += 1
+        right_kinds[found.kind.value] += found.correct
+    if not total:
+        raise DataError(f"{source} has no rows; give a file of JSON Lines with question, gold and prediction")
+    return Graded(total, right, score, relaxed, {kind: (kinds[kind], right_kinds[kind]) for kind in sorted(kinds)})
+
+
+def _parsed(line: str) -> Mapping[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        raise DataError("not JSON; write one object a line") from None
+    if not isinstance(row, dict):
+        raise DataError("not an object; write one with question, gold and prediction")
+    return row
+
+
+def _grade(row: Mapping[str, Any]) -> Grade:
+    texts = [_text(row, name) for name in ("question", "gold", "prediction")]
+    if not texts[1].strip():
+        raise DataError("gold is empty; give the right answer, or leave the row out")
+    return grade(*texts, kind=_kind(row), options=_options(row))
+
+
+def _graded(row: Mapping[str, Any], found: Grade) -> dict[str, Any]:
+    return {
+        **row,
+        "verdict": found.correct,
+        "score": found.score,
+        "kind": found.kind.value,
+        "rule": found.rule,
+        "normalised_gold": found.gold,
+        "normalised_prediction": found.prediction,
+        "strict": float(found.correct),
+        "relaxed": found.relaxed,
+    }
+
+
+def _text(row: Mapping[str, Any], name: str) -> str:
+    if name not in row:
+        raise DataError(f"no {name}; a row needs question, gold and prediction")
+    value = row[name]
+    if value is None and name == "prediction":
+        return ""  # a model that gave no answer
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise DataError(f"{name} is {json.dumps(value, ensure_ascii=False)[:40]}; give text or a number")
+    return str(value)
+
+
+def _options(row: Mapping[str, Any]) -> tuple[str, ...]:
+    options = row.get("options")
+    if options is None:
+        return ()
+    if not isinstance(options, list) or not all(
+        isinstance(o, str | int | float) and not isinstance(o, bool) for o in options
+    ):
+        raise DataError(f"options is {json.dumps(options, ensure_ascii=False)[:40]}; give a list of texts, or null")
+    return tuple(map(str, options))
+
+
+def _kind(row: Mapping[str, Any]) -> QuestionKind | None:
+    kind = row.get("kind")
+    if kind is None:
+        return None
+    known = [found.value for found in QuestionKind]
+    if kind not in known:
+        raise DataError(
+            f"kind is {json.dumps(kind, ensure_ascii=False)[:40]}; one of {', '.join(known)}, or none to derive it"
+        )
+    return QuestionKind(kind)

@@ -1,0 +1,139 @@
+"""Options named by letter or by position: `(b)`, `Option B`, `**B**`, `\\boxed{B}`, "the second one"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+from rarl.grading.tables import language, word_set
+from rarl.grading.undressing import undress
+
+_BEFORE, _BEHIND = 40, 20  # characters around a letter that tell whether it names an option
+
+_WHOLE = re.compile(r"\W*(?:(?:option|choice|answer|letter)\W+(?:is\W+)?)?([A-Za-z])\W*", re.IGNORECASE)
+_ALONE = re.compile(r"(?<![^\W_'])(?<![\w.]-)[A-Za-z](?![\w'])(?!-\w)")
+_TOLD = re.compile(  # "the answer is", "option", "I choose"
+    r"\b(?:(?:option|choice|answer|letter)s?\s*(?:(?:is|would be)\s*)?[:=-]?"
+    r"|choose|select|pick|chose|go(?:ing)? with)\s*\(?$",
+    re.IGNORECASE,
+)
+_LABEL_BEHIND = re.compile(r"\s?[).:\]](?=\s|$)")  # b) b. b: b]
+_DASH_BEHIND = re.compile(r"\s*[-,]\s")  # B - text
+_ENUMERATED = re.compile(r"\b[A-Z]\s*(?:(?:,|/|&|\bor\b|\band\b)\s*|\s)$")  # A or B, A B
+_SENTENCE_BEHIND = re.compile(r"\s*(?:$|[,.;:!?)/&\]]|(?:and|or|is|are|because|since|as|not|nor|but|[A-J])\b(?!'))")
+_DENIED_BEFORE = re.compile(
+    r"(?:\b(?:not|\w+n't|never|neither|nor|than|of|except|excluding)\s+"
+    r"(?:(?:the|an?|be|option|choice|answer|letter|choose|select|pick|go with)\s+)*\(?"
+    r"(?:[A-J]\s*(?:,|/|or|and|nor)+\s*)*)$",  # not A, B or | C
+    re.IGNORECASE,
+)
+_DENIED_AFTER = re.compile(
+    r"\)?\s*(?:is|are|was)?\s*(?:wrong|incorrect|false|not\b|excluded|ruled out|unlikely)", re.IGNORECASE
+)
+_LABEL = re.compile(r"\s*\(?([A-Za-z])\s*[).:\]-]\s*(?=\S)")
+
+
+_NOUNS = ("option", "choice", "answer", "alternative", "one")  # what is counted: "the second option"
+
+
+class Claim(NamedTuple):
+    """An option named by letter or position; `end` is where that ends in the undressed text."""
+
+    option: int
+    end: int
+
+
+def claims(raw: str, options: Sequence[str]) -> list[Claim]:
+    """The options named and not denied, in order. In an explanation only "the answer is B" names one."""
+    text = undress(raw)
+    if whole := _WHOLE.fullmatch(text):
+        number = _index(whole[1])
+        return [Claim(number, whole.end(1))] if number < len(options) else []
+    found = sorted([*_by_letter(text, tuple(options)), *_by_position(text, options)])
+    found = [row for row in found if row[2] < len(options)]
+    reasons = reasons_after(text, found[0][0]) if found else 0
+    return [
+        Claim(option, end)
+        for start, end, option, told in found
+        if (told or start < reasons) and not _denied(text, start, end)
+    ]
+
+
+def reasons_after(text: str, start: int) -> int:
+    """Where, after the answer, an explanation starts, which may well name the other options."""
+    found = _reasons().search(text, start)
+    return found.start() if found else len(text)
+
+
+def unlabelled(options: Sequence[str]) -> tuple[str, ...]:
+    """The options without letters of their own, where they all have them in order: ["A: liver", "B: spleen"]."""
+    labels = [_LABEL.match(option) for option in options]
+    if len(options) > 1 and all(label and _index(label[1]) == at for at, label in enumerate(labels)):
+        return tuple(option[label.end() :].strip() for option, label in zip(options, labels, strict=True) if label)
+    return tuple(options)
+
+
+def _by_letter(text: str, options: tuple[str, ...]) -> Iterator[tuple[int, int, int, bool]]:
+    """(start, end, option, told) of each letter that names an option; told: "the answer is B"."""
+    spelled = _single_letters(options)
+    for match in _ALONE.finditer(text):
+        start, end = match.span()
+        letter, before, behind = match[0], text[max(0, start - _BEFORE) : start], text[end : end + _BEHIND]
+        if told := _TOLD.search(before):
+            yield start - len(told[0]), end, _index(letter), True
+            continue
+        free, first = letter.upper() not in spelled, not before.strip(" \n.")
+        bracketed = before.rstrip().endswith("(") and behind.lstrip().startswith(")")
+        labels = (free or first) and bool(_LABEL_BEHIND.match(behind))
+        dashed = first and bool(_DASH_BEHIND.match(behind))
+        alone = dashed or bool(_ENUMERATED.search(before)) or (free and bool(_SENTENCE_BEHIND.match(behind)))
+        if bracketed or labels or (letter.isupper() and alone):
+            yield start, end, _index(letter), False
+
+
+def _by_position(text: str, options: Sequence[str]) -> Iterator[tuple[int, int, int, bool]]:
+    """ "the second option", "the last one", "option 2"; "the third" where that is no option's own word."""
+    lower = text.lower()
+    if len(lower) > _BEFORE and not any(noun in lower for noun in _NOUNS):
+        return
+    for match in _position().finditer(lower):
+        word = match[1] or match[2] or match[3]
+        if match[3] and any(word in option.lower() for option in options):
+            continue
+        number = int(word) if word.isdigit() else language()["positions"][word]
+        yield match.start(), match.end(), number - 1 if number > 0 else len(options) - 1, True
+
+
+@cache
+def _position() -> re.Pattern[str]:
+    words = "|".join(language()["positions"])
+    nouns = "|".join(_NOUNS)
+    return re.compile(
+        rf"\b({words})\s+(?:{nouns})\b|\b(?:option|choice|alternative)\s*(?:number\s*|no\.?\s*)?(\d)\b(?!\.\d)"
+        rf"|\A\W*(?:the\s+)?({words})\W*\Z"
+    )
+
+
+def _denied(text: str, start: int, end: int) -> bool:
+    """Whether a denial stands before what names the option, or before its letter, or behind it."""
+    before = (start, max(start, end - 1))
+    return any(_DENIED_BEFORE.search(text[max(0, at - _BEFORE) : at]) for at in before) or bool(
+        _DENIED_AFTER.match(text, end)
+    )
+
+
+def _index(letter: str) -> int:
+    return ord(letter.upper()) - ord("A")
+
+
+@lru_cache(maxsize=1 << 12)
+def _single_letters(options: tuple[str, ...]) -> frozenset[str]:
+    """Letters that stand alone in an option's text ("vitamin C"), so that they name none."""
+    return frozenset(word.upper() for option in options for word in re.findall(r"\b[A-Za-z]\b", option))
+
+
+@cache
+def _reasons() -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(sorted(word_set('alternatives', 'reasons')))})\b", re.IGNORECASE)
