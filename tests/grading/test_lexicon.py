@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from rarl.grading.lexicon import lexicon, rewrite_words
 from rarl.grading.reading import MARKS, read
 from rarl.grading.slots import stands
 from rarl.grading.spelling import normal_form
-from rarl.grading.tables import fillers, language, vocabulary, word_set
+from rarl.grading.tables import fillers, language, word_set
 from rarl.grading.units import base_units, units
 
 FOLDER = Path(os.environ.get("RARL_VQA_RAD", Path(__file__).parents[3] / "shared" / "data" / "vqa_rad"))
@@ -86,23 +85,12 @@ def test_the_terms_of_a_group_do_not_exclude_each_other(group):
         assert len({frozenset(found[slot]) for found in taken if slot in found}) == 1, (slot, taken)
 
 
-def test_spelling_rules_do_not_make_one_word_of_two():
-    """Words of the vocabulary that are spelled apart read apart, unless a group says that they mean the same."""
-    spelled = {}
-    for row in vocabulary():
-        for word in {word for term in row["terms"] for word in term.split() if word.isalpha()}:
-            spelled.setdefault(normal_form(word), set()).add(word)
-    plural = re.compile(r"(s|es|ies|ae|i|a|ly)$|(ed|ing)$|our|ae|oe|ce")
-    apart = {form: words for form, words in spelled.items() if len({plural.sub("", word)[:4] for word in words}) > 1}
-    assert not apart
-
-
 def test_the_words_of_vqa_rads_answers_are_known():
-    """Measured: 440 of the 502 distinct words are in the tables; the rest is plain English and slips."""
+    """Measured: 464 of the 500 distinct words are in the tables; the rest is plain English and one slip."""
     if not VQA_RAD.is_file():
         pytest.skip("no copy of VQA-RAD; set RARL_VQA_RAD to its folder")
     answers = {str(entry["answer"]).strip().lower() for entry in json.loads(VQA_RAD.read_text(encoding="utf-8"))}
     words = {word for answer in answers for word in read(answer) if word not in MARKS}
     known = lexicon().known | fillers() | set(base_units().values())
     unknown = {word for word in words if word not in known and not word[0].isdigit()}
-    assert len(unknown) <= len(words) * 15 // 100, sorted(unknown)
+    assert len(unknown) <= len(words) * 8 // 100, sorted(unknown)

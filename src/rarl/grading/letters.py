@@ -13,7 +13,8 @@ from rarl.grading.undressing import undress
 _BEFORE, _BEHIND = 40, 20  # characters around a letter that tell whether it names an option
 
 _WHOLE = re.compile(r"\W*(?:(?:option|choice|answer|letter)\W+(?:is\W+)?)?([A-Za-z])\W*", re.IGNORECASE)
-_ALONE = re.compile(r"(?<![^\W_'])(?<![\w.]-)[A-Za-z](?![\w'])(?!-\w)")
+_ALONE = re.compile(r"\b[A-Za-z]\b")
+_JOINED_BEFORE, _JOINED_BEHIND = re.compile(r"(?:'|[\w.]-)$"), re.compile(r"'|-\w")  # X-ray, vitamin-C, patient's
 _TOLD = re.compile(  # "the answer is", "option", "I choose"
     r"\b(?:(?:option|choice|answer|letter)s?\s*(?:(?:is|would be)\s*)?[:=-]?"
     r"|choose|select|pick|chose|go(?:ing)? with)\s*\(?$",
@@ -81,6 +82,8 @@ def _by_letter(text: str, options: tuple[str, ...]) -> Iterator[tuple[int, int, 
     for match in _ALONE.finditer(text):
         start, end = match.span()
         letter, before, behind = match[0], text[max(0, start - _BEFORE) : start], text[end : end + _BEHIND]
+        if _JOINED_BEFORE.search(before[-2:]) or _JOINED_BEHIND.match(behind):
+            continue
         if told := _TOLD.search(before):
             yield start - len(told[0]), end, _index(letter), True
             continue

@@ -60,10 +60,9 @@ class Reader:
         """The same before phrases and what waits for a context are rewritten."""
         found: Sequence[str] = _tokens(text)
         if right := self._right:
-            sure = _sure()
-            found = [
-                token if token in sure or token[0] not in right else put_right(token, right, sure) for token in found
-            ]
+            unsure = (token for token in set(found) - _sure() if token[0] in right)
+            slips = {token: meant for token in unsure if (meant := put_right(token, right, _sure())) != token}
+            found = [slips.get(token, token) for token in found] if slips else found
         return in_base_units(list(chain.from_iterable(map(_TERMS.__getitem__, arabic(found, self._context)))))
 
 
@@ -87,7 +86,7 @@ def context_of(*texts: str) -> frozenset[str]:
 @lru_cache(maxsize=1 << 13)
 def _settled_by(text: str) -> frozenset[str]:
     """With its phrases rewritten, and before."""
-    return _settling().intersection((*read(text), *_reader(frozenset()).words(text)))
+    return _settling().intersection((*read(text), *chain.from_iterable(map(_TERMS.__getitem__, _tokens(text)))))
 
 
 def spellings_of(*texts: str) -> Spellings:
