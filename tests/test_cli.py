@@ -242,7 +242,7 @@ def test_grade_writes_rows_and_says_how_many_are_right(command, tmp_path):
     assert [row["verdict"] for row in graded] == [True, False]
     assert graded[1]["id"] == 7
     code, _, err = command("grade", source, "-o", tmp_path / "b.jsonl")
-    assert code == 1
+    assert code == 2
     assert "exists" in err
 
 
