@@ -64,12 +64,12 @@ def test_a_gate_keeps_the_longest_hold_and_lets_go_when_stopped():
     gate.hold(0.15)
     gate.hold(0.01)
     gate.wait(stop)
-    assert 0.14 <= time.monotonic() - start < 1
+    assert 0.14 <= time.monotonic() - start < 10
     gate.hold(60)
     threading.Timer(0.05, stop.set).start()
     start = time.monotonic()
     gate.wait(stop)
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 20
 
 
 def test_budgets():

@@ -36,6 +36,8 @@ def grade_phrase(case: Case, alternatives: Alternatives | None = None) -> Outcom
     """
     if content(case.gold) == content(case.prediction):
         return right("same words")
+    if _nothing_wrong(case):
+        return right("nothing is wrong")
     if hedged(case, case.prediction):
         return wrong("hedged")
     if not _EITHER.isdisjoint(case.affirmed) and _EITHER.isdisjoint(case.gold):
@@ -99,6 +101,17 @@ def _stated_words(case: Case, gold: set[str]) -> set[str]:
 
 def _meant(words: Words) -> set[str]:
     return _denial_alike(set(plain(words)) - fillers())
+
+
+def _nothing_wrong(case: Case) -> bool:
+    """Whether both say that there is nothing, each its own way, where an abnormality is asked for: "none", "normal"."""
+    if word_set("polarity", "anything_wrong").isdisjoint(case.question) and "abnormal" not in case.question:
+        return False
+    empty = word_set("negation", "seen") | fillers() | MARKS
+    return {frozenset(words) - empty for words in (case.gold, case.prediction)} == {
+        frozenset(("no",)),
+        frozenset(("normal",)),
+    }
 
 
 def _denies(words: Collection[str]) -> bool:

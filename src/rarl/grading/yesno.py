@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 
@@ -33,6 +33,7 @@ class _Asked:
     neutral: bool
     existential: bool
     negated: bool
+    of_image: bool  # whether it, as a whole, is normal
 
 
 def grade_yesno(case: Case, gold: bool) -> Outcome:
@@ -90,12 +91,12 @@ def _is_answer(words: Words, at: int, question: Words) -> bool:
     return (empty or following in word_set("polarity", "after_answer")) and set(before) <= {"yes", "no"}
 
 
-def _says_more(words: Words, at: int) -> bool:
-    """Whether anything with a meaning stands between here and the end of the clause."""
+def _says_more(words: Words, at: int, but: Collection[str] = ()) -> bool:
+    """Whether anything with a meaning, but for these words, stands between here and the end of the clause."""
     for word in words[at:]:
         if word in MARKS:
             return False
-        if word not in fillers():
+        if word not in fillers() and word not in but:
             return True
     return False
 
@@ -112,9 +113,11 @@ def _stances(case: Case) -> Iterator[bool]:
     asks = questions(case.prediction)
     for start, end in clauses_of(case.prediction):
         clause = case.prediction[start:end]
-        if asks[end - 1] or asked.relevant.isdisjoint(clause) or clause == plain(case.question):
+        if asks[end - 1] or clause == plain(case.question):
             continue
-        stance = _stance(asked, clause, case.denied[start:end])
+        stance = _of_image(asked, clause, case.denied[start:end]) if asked.of_image else None
+        if stance is None and not asked.relevant.isdisjoint(clause):
+            stance = _stance(asked, clause, case.denied[start:end])
         if stance is not None:
             yield stance is not asked.negated
 
@@ -135,6 +138,14 @@ def _bare_stance(words: Words) -> bool | None:
     if denials:
         return denials % 2 == 0
     return True if set(bare) & seen - {"there"} or bare[-1] in word_set("negation", "verbs_alone") else None
+
+
+def _of_image(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | None:
+    """What a finding says of a whole image, or the denial of all: "there is a mass", "no abnormality is seen"."""
+    named = {word for word, no in zip(clause, denied, strict=True) if not no}
+    if "normal" in named and not _says_more(clause, 0, word_set("negation", "seen") | {"normal"}):
+        return "normal" in asked.qualities
+    return "abnormal" in asked.qualities if named & word_set("polarity", "signs") else None
 
 
 def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | None:
@@ -223,7 +234,10 @@ def _asked(question: Words) -> _Asked:
     relevant = frozenset(meaning) | _opposites(settled)
     place = frozenset() if existential else frozenset(_behind_preposition(words)) & frozenset(meaning)
     neutral = not word_set("neutral", "words").isdisjoint(key)
-    return _Asked(frozenset(meaning), key or meaning, settled, relevant, place, neutral, existential, negated)
+    state = settled & {"normal", "abnormal"}
+    of_image = bool(state) and frozenset(meaning) - state <= word_set("polarity", "image") | {"abnormal"}
+    content = frozenset(meaning)
+    return _Asked(content, key or meaning, settled, relevant, place, neutral, existential, negated, of_image)
 
 
 def _behind_preposition(words: Words) -> Words:

@@ -1,0 +1,40 @@
+"""Whether an image is normal, asked and answered in ways that share no word."""
+
+import pytest
+
+from rarl.grading import grade
+
+
+@pytest.mark.parametrize(
+    ("question", "gold", "prediction", "correct"),
+    [
+        ("Is this a normal chest x-ray?", "yes", "No abnormality detected.", True),
+        ("Is this a normal chest x-ray?", "no", "No abnormality detected.", False),
+        ("Is this a normal chest x-ray?", "no", "There is a mass in the right upper lobe.", True),
+        ("Is this a normal chest x-ray?", "yes", "There is a mass in the right upper lobe.", False),
+        ("Is this a normal chest x-ray?", "yes", "There is no mass.", False),  # nor need anything else be normal
+        ("Is this a normal chest x-ray?", "yes", "The heart is normal.", False),
+        ("Is the image normal?", "no", "Pneumothorax on the left.", True),
+        ("Is this scan abnormal?", "yes", "A nodule is seen.", True),
+        ("Is this scan abnormal?", "no", "The scan is unremarkable.", True),
+        ("Is this scan abnormal?", "yes", "The scan is unremarkable.", False),
+        ("Is the heart normal?", "no", "There is a mass in the lung.", False),  # a question about one organ
+    ],
+)
+def test_of_a_whole_image(question: str, gold: str, prediction: str, correct: bool) -> None:
+    assert grade(question, gold, prediction).correct is correct
+
+
+@pytest.mark.parametrize(
+    ("question", "gold", "prediction", "correct"),
+    [
+        ("What abnormality is seen?", "none", "no abnormality", True),
+        ("What abnormality is seen?", "none", "The image is unremarkable.", True),
+        ("What is abnormal here?", "Nothing abnormal", "none", True),
+        ("What abnormality is seen?", "none", "a nodule", False),
+        ("What abnormality is seen?", "nodule", "none", False),
+        ("What organ is shown?", "none", "normal", False),  # nothing wrong is asked for
+    ],
+)
+def test_of_nothing_that_is_wrong(question: str, gold: str, prediction: str, correct: bool) -> None:
+    assert grade(question, gold, prediction).correct is correct
