@@ -38,3 +38,19 @@ def test_of_a_whole_image(question: str, gold: str, prediction: str, correct: bo
 )
 def test_of_nothing_that_is_wrong(question: str, gold: str, prediction: str, correct: bool) -> None:
     assert grade(question, gold, prediction).correct is correct
+
+
+@pytest.mark.parametrize(
+    ("question", "prediction"),
+    [
+        ("Is there an effusion?", "It cannot be denied that an effusion is present."),
+        ("Is there an effusion?", "There is no denying the effusion."),
+        ("Is there an effusion?", "I would not say that there is no effusion."),
+        ("Is there an effusion?", "The absence of effusion is not supported."),
+        ("Is there an effusion?", "It isn't effusion-free."),
+        ("Does the patient lack a spleen?", "The spleen is present."),
+    ],
+)
+def test_a_denial_of_unclear_reach_is_no_answer(question: str, prediction: str) -> None:
+    assert not grade(question, "no", prediction).correct
+    assert not grade(question, "yes", prediction).correct

@@ -108,18 +108,25 @@ def _stances(case: Case) -> Iterator[bool]:
     if bare is not None:
         yield bare is not asked.negated
         return
-    if not asked.key:
+    if not asked.key or not word_set("polarity", "lacking").isdisjoint(case.question):
         return
     asks = questions(case.prediction)
     for start, end in clauses_of(case.prediction):
         clause = case.prediction[start:end]
-        if asks[end - 1] or clause == plain(case.question):
+        if asks[end - 1] or clause == plain(case.question) or _is_unclear(clause):
             continue
         stance = _of_image(asked, clause, case.denied[start:end]) if asked.of_image else None
         if stance is None and not asked.relevant.isdisjoint(clause):
             stance = _stance(asked, clause, case.denied[start:end])
         if stance is not None:
             yield stance is not asked.negated
+
+
+def _is_unclear(clause: Words) -> bool:
+    unclear = not word_set("polarity", "unclear").isdisjoint(clause) or plain(clause)[-1:] == (
+        "free",
+    )  # "effusion-free"
+    return unclear and not _CUES.isdisjoint(clause)
 
 
 @cache
