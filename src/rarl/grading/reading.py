@@ -25,7 +25,7 @@ _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
 _LEVELS = re.compile(r"([clst])(\d{1,2})[-/]\1?(\d{1,2})")
 _TOKEN = re.compile(
     r"[a-z]{3,}(?:'[a-z]+)*"  # most words, first since it is fast
-    r"|[clst]\d{1,2}[-/][clst]?\d{1,2}(?![\w.])"  # l4-5  l4/l5
+    r"|[clst]\d{1,2}[-/][clst]?\d{1,2}(?!\w|\.\d)"  # l4-5  l4/l5
     r"|\d+(?:/\d+)+|\d+(?:[.,]\d+)*(?:st|nd|rd|th|[a-d](?![^\W_]))?"  # 10/10  3.4  1,000  4th  3a
     r"|[^\W\d_]{1,2}\d+[^\W\d_]{0,8}(?![^\W_])"  # t2  l5  t1w
     r"|[^\W\d_]+(?:'[^\W\d_]+)*"
