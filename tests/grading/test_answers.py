@@ -20,7 +20,6 @@ VQA_RAD = FOLDER / "VQA_RAD Dataset Public.json"
 needs_vqa_rad = pytest.mark.skipif(not VQA_RAD.is_file(), reason="no copy of VQA-RAD; set RARL_VQA_RAD to its folder")
 
 row = st.sampled_from(ROWS)
-free_row = st.sampled_from(FREE)
 wrong_row = st.sampled_from([row for row in ROWS if not row["correct"] and row["prediction"].strip(" .")])
 odd_words = [
     "yes",
@@ -141,13 +140,10 @@ def test_the_gold_itself_is_right(question, gold, kind):
     assert grade(question, gold, gold, kind=kind).correct
 
 
-@given(
-    row=free_row,
-    change=st.sampled_from([str.upper, str.lower, str.swapcase, "{}.".format, " {}\n".format, "**{}**".format]),
-)
-def test_case_and_punctuation_change_nothing(row, change):
-    if row["prediction"].strip(" ."):
-        assert verdict(row, change(row["prediction"])).correct is row["correct"]
+@pytest.mark.parametrize("change", [str.upper, str.lower, str.swapcase, "{}.".format, " {}\n".format, "**{}**".format])
+def test_case_and_punctuation_change_nothing(change):
+    rows = [row for row in FREE if row["prediction"].strip(" .") and "\\" not in row["prediction"]]  # LaTeX has a case
+    assert [row for row in rows if verdict(row, change(row["prediction"])).correct is not row["correct"]] == []
 
 
 @given(row=wrong_row, before=padding, after=padding)

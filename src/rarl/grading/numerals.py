@@ -137,7 +137,8 @@ def _roman(tokens: Sequence[str], at: int, context: Collection[str]) -> str | No
     if token not in _ROMAN and not suffixed:
         return None
     graded = word_set("numerals", "graded")
-    counted = (at > 0 and tokens[at - 1] in graded) or (len(tokens) == 1 and not graded.isdisjoint(context))
+    alone = not any(other.isalnum() for other in (*tokens[:at], *tokens[at + 1 :]))
+    counted = (at > 0 and tokens[at - 1] in graded) or (alone and not graded.isdisjoint(context))
     if not counted and token not in _UNMISTAKABLE:
         return None
     return f"{_ROMAN[suffixed[1]]}{suffixed[2]}" if suffixed else str(_ROMAN[token])
