@@ -19,15 +19,6 @@ from rarl.grading import grade
         ("Is this scan abnormal?", "no", "The scan is unremarkable.", True),
         ("Is this scan abnormal?", "yes", "The scan is unremarkable.", False),
         ("Is the heart normal?", "no", "There is a mass in the lung.", False),  # a question about one organ
-    ],
-)
-def test_of_a_whole_image(question: str, gold: str, prediction: str, correct: bool) -> None:
-    assert grade(question, gold, prediction).correct is correct
-
-
-@pytest.mark.parametrize(
-    ("question", "gold", "prediction", "correct"),
-    [
         ("What abnormality is seen?", "none", "no abnormality", True),
         ("What abnormality is seen?", "none", "The image is unremarkable.", True),
         ("What is abnormal here?", "Nothing abnormal", "none", True),
@@ -36,7 +27,7 @@ def test_of_a_whole_image(question: str, gold: str, prediction: str, correct: bo
         ("What organ is shown?", "none", "normal", False),  # nothing wrong is asked for
     ],
 )
-def test_of_nothing_that_is_wrong(question: str, gold: str, prediction: str, correct: bool) -> None:
+def test_normal_and_nothing_wrong(question: str, gold: str, prediction: str, correct: bool) -> None:
     assert grade(question, gold, prediction).correct is correct
 
 
