@@ -123,7 +123,7 @@ def predict(
     if why := trouble(example):
         raise DataError(f"the question cannot be asked: {why}")
     pool = load_pool(config.prompt.pool)
-    prompt = ask(example, pool.reasoning if reasoning else pool.direct)
+    prompt = ask(example, pool.inference(reasoning))
     sampling = Sampling(temperature=0.0, max_new_tokens=config.rollout.max_new_tokens)
     with threads_for(base):
         [[rollout]] = NativeEngine(Policy.load(config.model)).generate([prompt], 1, sampling, Draws(0))

@@ -48,7 +48,8 @@ def evaluate(
 ) -> Summary:
     """Answer and grade every question of a split; records.jsonl and summary.json in `out`, or a new folder."""
     folder = out or free_path(RunConfig().override(overrides).run.out, f"eval-{data}-{split}")
-    [summary] = _evaluate({folder: EvalSet(data, split, root)}, base, adapter, overrides).values()
+    config = _config(base, adapter, EvalSet(data, split, root), overrides)
+    [summary] = evaluate_configs({folder: config}).values()
     return summary
 
 
@@ -63,19 +64,20 @@ def evaluate_sets(
     """Several splits with one loading of the model: each in a folder <set>-<split> of `out`, or of a new folder."""
     parent = out or free_path(RunConfig().override(overrides).run.out, "eval")
     folders = {parent / file_name(f"{Path(each.data).name}-{each.split}"): each for each in sets}
-    return _evaluate(folders, base, adapter, overrides)
+    return evaluate_configs({folder: _config(base, adapter, each, overrides) for folder, each in folders.items()})
 
 
-def _evaluate(
-    sets: Mapping[Path, EvalSet], base: str, adapter: str | None, overrides: Sequence[str]
-) -> dict[Path, Summary]:
-    """All that can be wrong with the input is found before the model is loaded."""
-    configs = {folder: _config(base, adapter, each, overrides) for folder, each in sets.items()}
+def evaluate_configs(configs: Mapping[Path, RunConfig]) -> dict[Path, Summary]:
+    """Several evaluations of one model, each in its folder; all have the first one's model, engine, pool and judge.
+
+    All that can be wrong with the input is found before the model is loaded.
+    """
     datasets = {folder: load_split(config, config.data.split, config.eval.limit) for folder, config in configs.items()}
     first = next(iter(configs.values()))
     pool, make_engine, judge = load_pool(first.prompt.pool), engines.get(first.rollout.engine), evaluation_judge(first)
-    require_evaluable(pool, first)
-    with threads_for(base), closing(make_engine(Policy.load(first.model))) as engine:
+    for config in configs.values():
+        require_evaluable(pool, config)
+    with threads_for(first.model.base), closing(make_engine(Policy.load(first.model))) as engine:
         return {
             folder: evaluate_split(engine, datasets[folder], pool, config, folder, judge)
             for folder, config in configs.items()
@@ -115,7 +117,7 @@ def template_of(pool: Pool, config: RunConfig) -> Template:
     """The instruction of an evaluation."""
     if config.eval.shape:
         return pool.of(Shape(config.eval.shape))
-    return pool.reasoning if config.prompt.reasoning else pool.direct
+    return pool.inference(config.prompt.reasoning)
 
 
 def require_evaluable(pool: Pool, config: RunConfig) -> None:
