@@ -57,6 +57,8 @@ class Case:
             words = tuple(["no" if word in word_set("negation", "nothing_else") else word for word in words])
         if flipped:
             wanted, words = flip(wanted), flip(words)
+        else:
+            asked, words = _gone_is_absent(asked), _gone_is_absent(words)
         denied = denials(words)
         if True in denied and _asks_for_absence(asked, words) and _CUES.isdisjoint(wanted):
             denied = _behind_a_cue(words, denied)  # "what is not seen?", "the appendix is not seen"
@@ -71,6 +73,11 @@ class Case:
 
 
 _CUES = frozenset(("no", "not"))
+
+
+def _gone_is_absent(words: Words) -> Words:
+    gone = word_set("polarity", "gone")
+    return words if gone.isdisjoint(words) else tuple(["absent" if word in gone else word for word in words])
 
 
 @cache

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from rarl.grading.case import Case, Outcome, hedged, outside_parentheses, plain, right, sentences_with, wrong
-from rarl.grading.claims import beyond_be, clauses_of, questions
+from rarl.grading.claims import beyond_be, clauses_of, deniers, denials, questions
 from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import MARKS
 from rarl.grading.slots import conflict, stands, two_valued
 from rarl.grading.tables import Words, fillers, word_set
 
 _CUES = frozenset(("no", "not"))
+_DETERMINERS = frozenset(("a", "an", "the", "any"))
 _ONLY = frozenset(("only", "just"))
 
 
@@ -74,7 +75,8 @@ def _is_answer(words: Words, at: int, question: Words) -> bool:
     first = at
     while first > 0 and (words[first - 1] not in MARKS or words[first - 1] == ":"):
         first -= 1
-    before = [word for word in words[first:at] if word not in fillers() and word not in MARKS]
+    told = [word for word in words[first:at] if word not in MARKS]
+    before = [word for word in told if word not in fillers()]
     if "yes" in (following, *words[max(0, at - 1) : at]) or words[at - 2 : at] in (
         ("yes", "and"),
         ("yes", "or"),
@@ -88,6 +90,8 @@ def _is_answer(words: Words, at: int, question: Words) -> bool:
     if following in MARKS:
         return word_set("polarity", "before_answer").issuperset(set(before) - set(question))
     empty = not _says_more(words, at + 1)  # "no of the picture"
+    if told and following in _DETERMINERS:
+        return False  # "the lung no a fissure": it lacks one
     return (empty or following in word_set("polarity", "after_answer")) and set(before) <= {"yes", "no"}
 
 
@@ -104,14 +108,14 @@ def _says_more(words: Words, at: int, but: Collection[str] = ()) -> bool:
 def _stances(case: Case) -> Iterator[bool]:
     """What each clause says on the question: True for yes. Clauses about something else say nothing."""
     asked = _asked(case.question)
-    bare = _bare_stance(case.prediction)
-    if bare is not None:
-        yield bare is not asked.negated
+    agrees, bare = _agreement(case), _bare_stance(case.prediction)
+    if agrees is not None or bare is not None:
+        yield bare is not asked.negated if agrees is None else agrees
         return
-    if not asked.key or not word_set("polarity", "lacking").isdisjoint(case.question):
+    if not asked.key:
         return
     asks = questions(case.prediction)
-    for start, end in clauses_of(case.prediction):
+    for start, end in _statements(case.prediction):
         clause = case.prediction[start:end]
         if asks[end - 1] or clause == plain(case.question) or _is_unclear(clause):
             continue
@@ -120,6 +124,34 @@ def _stances(case: Case) -> Iterator[bool]:
             stance = _stance(asked, clause, case.denied[start:end])
         if stance is not None:
             yield stance is not asked.negated
+
+
+def _statements(words: Words) -> Iterator[tuple[int, int]]:
+    """The clauses, one that concludes with the one before it: "the aorta is dilated, consistent with an aneurysm"."""
+    held: tuple[int, int] | None = None
+    for start, end in clauses_of(words):
+        if held and words[start] in word_set("polarity", "concluding") and words[held[1] : start] == (",",):
+            held = held[0], end
+            continue
+        if held:
+            yield held
+        held = start, end
+    if held:
+        yield held
+
+
+def _agreement(case: Case) -> bool | None:
+    """What an answer says that only tells whether the question's statement is so: "that is true", "it is not correct".
+
+    It counts as said of the statement as it was asked, denials and all; in the question's own word ("is it false
+    that", "it is false") it agrees.
+    """
+    truth, words = word_set("polarity", "truth"), plain(case.prediction)
+    told = truth.intersection(words)
+    if not told or any(word not in fillers() and word not in _CUES and word not in truth for word in words):
+        return None
+    agrees = not told.isdisjoint(case.question) or told <= {"true", "correct"}
+    return agrees is _CUES.isdisjoint(words)
 
 
 def _is_unclear(clause: Words) -> bool:
@@ -137,11 +169,11 @@ def _empty() -> frozenset[str]:
 
 def _bare_stance(words: Words) -> bool | None:
     """What an answer without content of its own says: "it is", "not seen", "absent"."""
-    after, seen = word_set("negation", "after"), word_set("negation", "seen")
+    seen = word_set("negation", "seen")
     bare = plain(words)
-    if not bare or any(word not in _empty() and word not in _CUES and word not in after for word in bare):
+    if not bare or any(word not in _empty() and word not in deniers() for word in bare):
         return None
-    denials = sum(word in _CUES or word in after for word in bare)
+    denials = sum(word in deniers() for word in bare)
     if denials:
         return denials % 2 == 0
     return True if set(bare) & seen - {"there"} or bare[-1] in word_set("negation", "verbs_alone") else None
@@ -156,10 +188,9 @@ def _of_image(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | 
 
 
 def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | None:
-    after = word_set("negation", "after")
-    pairs = [(word, no) for word, no in zip(clause, denied, strict=True) if word not in _empty() and word not in _CUES]
-    affirmed = {word for word, no in pairs if not no and word not in after}
-    against = {word for word, no in pairs if no and word not in after}
+    pairs = [pair for pair in zip(clause, denied, strict=True) if pair[0] not in _empty() and pair[0] not in deniers()]
+    affirmed = {word for word, no in pairs if not no}
+    against = {word for word, no in pairs if no}
     key, named = set(asked.key), affirmed | against
     if asked.place and conflict(asked.place, affirmed) and affirmed & (asked.content - asked.place):
         return False  # "is the tip in the right atrium?", "it is in the left atrium"
@@ -228,15 +259,15 @@ def _elsewhere(asked: _Asked, clause: Words) -> bool:
 def _asked(question: Words) -> _Asked:
     words = plain(outside_parentheses(question))
     existential = bool(set(words) & (word_set("polarity", "existential") | word_set("negation", "seen")))
-    after = word_set("negation", "after")
-    meaning = tuple(w for w in words if w not in _empty() and w not in _CUES and w not in after)
+    meaning = tuple(word for word in words if word not in _empty() and word not in deniers())
     key = _thing(words) if existential else meaning
     qualities = {word for slot in lexicon().slots if slot.quality for word in meaning if word in slot.stands}
     if not qualities and not existential and meaning and meaning[-1] in lexicon().stands:
         qualities = {meaning[-1]}
     if existential and not word_set("polarity", "anything_wrong").isdisjoint(words):
         qualities.add("abnormal")
-    negated = bool(set(words) & (_CUES | after))
+    last = (key or meaning)[-1:]
+    negated = any(no for word, no in zip(words, denials(words), strict=True) if word in last)
     settled = frozenset(qualities)
     relevant = frozenset(meaning) | _opposites(settled)
     place = frozenset() if existential else frozenset(_behind_preposition(words)) & frozenset(meaning)
@@ -264,6 +295,6 @@ def _thing(words: Words) -> Words:
         if word in word_set("polarity", "prepositions"):
             if found:
                 break
-        elif word not in _empty() and word not in _CUES and word not in word_set("negation", "after"):
+        elif word not in _empty() and word not in deniers():
             found.append(word)
     return tuple(found)
