@@ -83,7 +83,12 @@ def _gone_is_absent(words: Words) -> Words:
 @cache
 def absence() -> frozenset[str]:
     """Words of a question that asks for what is not there."""
-    return _CUES | word_set("negation", "after") | word_set("negation", "missing")
+    return _CUES | words_for_absence()
+
+
+@cache
+def words_for_absence() -> frozenset[str]:
+    return word_set("negation", "after") | word_set("negation", "missing")
 
 
 def _asks_for_absence(question: Words, words: Words) -> bool:
@@ -94,11 +99,12 @@ def _asks_for_absence(question: Words, words: Words) -> bool:
 
 
 def _behind_a_cue(words: Words, denied: tuple[bool, ...]) -> tuple[bool, ...]:
-    """Of the words denied only those that stand behind a denial in their sentence."""
+    """Of the words denied only those behind a denial that does not just say that they are missing: "not the liver"."""
+    cues = _CUES if not words_for_absence().isdisjoint(words) else {"not"}
     out = []
     cued = False
     for word, no in zip(words, denied, strict=True):
-        cued = (cued or word in _CUES) and word not in SENTENCE_ENDS
+        cued = (cued or word in cues) and word not in SENTENCE_ENDS
         out.append(no and cued)
     return tuple(out)
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from rarl.grading.lexicon import lexicon
-from rarl.grading.reading import MARKS, SENTENCE_ENDS, content, read
+from rarl.grading.reading import MARKS, SENTENCE_ENDS, read
 from rarl.grading.tables import Words, fillers, word_set
 
 _CUES = frozenset(("no", "not"))
@@ -208,7 +208,7 @@ def _is_statement(member: Words) -> bool:
 
 
 def _subject_start(words: Words, at: int) -> int:
-    """Where begins what is said not to be there: the clause, or the list before it in "mass, cyst and node are absent"."""
+    """Where that starts which is said not to be there: the clause, or its list ("mass, cyst and node are absent")."""
     first = _clause_start(words, at)
     if words[at - 1 : at] not in _PLURAL or {"and", "or"}.isdisjoint(words[first:at]):
         return first

@@ -24,6 +24,7 @@ from rarl.grading.reading import MARKS, content
 from rarl.grading.slots import conflict, stands
 from rarl.grading.tables import Words, fillers, read_table, word_set
 
+_DENIALS = frozenset(("no", "not", "absent", "missing"))
 _EITHER = frozenset(("or", "vs", "versus"))
 _MOST = 0.9  # what an answer that is not right can score at most
 
@@ -80,7 +81,7 @@ def _compared(case: Case, gold: set[str], stated: set[str]) -> Outcome:
     """The words of both, where the question's own and a qualifier in parentheses need not be said."""
     free = set(case.question)
     if not absence().isdisjoint(free):
-        free |= {"absent"} | word_set("negation", "missing")  # "what is missing?", "the right kidney is absent"
+        free |= _DENIALS | word_set("negation", "missing")  # "what is missing?", "the right kidney is absent"
     wanted = gold - free - _in_parentheses(case.gold) or gold - free or gold
     score = _f1(wanted, stated, len(stated - gold - free))
     if _ambiguous(gold):
@@ -115,11 +116,11 @@ def _nothing_wrong(case: Case) -> bool:
 
 
 def _denies(words: Collection[str]) -> bool:
-    return "no" in words or "not" in words
+    return not _DENIALS.isdisjoint(words)
 
 
 def _denial_alike(words: Collection[str]) -> set[str]:
-    return {*words, "no"} - {"not"} if "not" in words else set(words)
+    return set(words) if _DENIALS.isdisjoint(words) else {*words, "no"} - (_DENIALS - {"no"})
 
 
 def _reduce(words: set[str], case: Case, kept: Collection[str] = ()) -> set[str]:
