@@ -61,7 +61,7 @@ class Case:
             asked, words = _gone_is_absent(asked), _gone_is_absent(words)
         denied = denials(words)
         if True in denied and _asks_for_absence(asked, words) and _CUES.isdisjoint(wanted):
-            denied = _behind_a_cue(words, denied)  # "what is not seen?", "the appendix is not seen"
+            denied = _behind_a_cue(asked, words, denied)  # "what is not seen?", "the appendix is not seen"
         asking = questions(words)
         if "?" in wanted or all(asking):  # an answer that is all question is one with a wrong mark
             asking = (False,) * len(words)
@@ -83,12 +83,7 @@ def _gone_is_absent(words: Words) -> Words:
 @cache
 def absence() -> frozenset[str]:
     """Words of a question that asks for what is not there."""
-    return _CUES | words_for_absence()
-
-
-@cache
-def words_for_absence() -> frozenset[str]:
-    return word_set("negation", "after") | word_set("negation", "missing")
+    return _CUES | word_set("negation", "after") | word_set("negation", "missing")
 
 
 def _asks_for_absence(question: Words, words: Words) -> bool:
@@ -98,15 +93,22 @@ def _asks_for_absence(question: Words, words: Words) -> bool:
     return bool(asks) and after.isdisjoint(words)
 
 
-def _behind_a_cue(words: Words, denied: tuple[bool, ...]) -> tuple[bool, ...]:
-    """Of the words denied only those behind a denial that does not just say that they are missing: "not the liver"."""
-    cues = _CUES if not words_for_absence().isdisjoint(words) else {"not"}
+def _behind_a_cue(question: Words, words: Words, denied: tuple[bool, ...]) -> tuple[bool, ...]:
+    """Of the words denied only those that stand behind a denial in their sentence, which may say that they are missing:
+    "there is no spleen" to "what is missing?", "what does the patient lack?"."""
+    asks_missing = not _missing().isdisjoint(question) or plain(question)[-1] == "no"
+    cues = {"not"} if asks_missing and _missing().isdisjoint(words) else _CUES
     out = []
     cued = False
     for word, no in zip(words, denied, strict=True):
         cued = (cued or word in cues) and word not in SENTENCE_ENDS
         out.append(no and cued)
     return tuple(out)
+
+
+@cache
+def _missing() -> frozenset[str]:
+    return word_set("negation", "missing") | {"absent"}
 
 
 @lru_cache(maxsize=1 << 13)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import cache, lru_cache
 
+from rarl.grading.bounds import BOUNDS
 from rarl.grading.case import (
     Case,
     Outcome,
@@ -45,6 +46,8 @@ def grade_phrase(case: Case, alternatives: Alternatives | None = None) -> Outcom
         return wrong("two answers")
     gold = _gold_words(case)
     stated = _stated_words(case, gold)
+    if BOUNDS & stated - {*gold, *case.question}:
+        return wrong("a bound, not a number")
     markers = set(alternatives.markers) if alternatives else set()
     if markers and gold & {"bilateral"} and markers <= stated and "or" not in case.prediction:
         return right("all alternatives")
@@ -158,7 +161,16 @@ def _contradiction(case: Case, gold: set[str], stated: set[str]) -> str | None:
     if True not in case.denied:
         return None
     denied = {word for word, no in zip(case.prediction, case.denied, strict=True) if no}
-    return "denied" if (gold & denied) - stated or denies_the_question(case, gold) else None
+    if (gold & denied) - stated or any(gold == clause for clause in _denied_clauses(case)):
+        return "denied"
+    return "denied" if denies_the_question(case, gold) else None
+
+
+def _denied_clauses(case: Case) -> Iterator[set[str]]:
+    """The meaningful words that each clause denies: "not the spleen, spleen" says both."""
+    for start, end in clauses_of(case.prediction):
+        pairs = zip(case.prediction[start:end], case.denied[start:end], strict=True)
+        yield _meant(tuple([word for word, no in pairs if no]))
 
 
 def _bare_no(clause: Words) -> bool:
