@@ -10,6 +10,7 @@ from rarl.grading.kinds import derive_kind, gold_option, offers, polarity
 from rarl.grading.letters import claims, unlabelled
 from rarl.grading.phrases import grade_phrase
 from rarl.grading.quantities import grade_number, is_quantity
+from rarl.grading.reading import MARKS
 from rarl.grading.undressing import undress
 from rarl.grading.yesno import grade_yesno
 from rarl.types import Grade, QuestionKind
@@ -48,6 +49,8 @@ def _outcome(
         return right("same text")
     if not plain(case.prediction) or not plain(case.gold):
         return wrong("empty")
+    if all(asked for word, asked in zip(case.prediction, case.asked, strict=True) if word not in MARKS):
+        return wrong("a question")
     if case.gold == case.prediction or (len(prediction) < 2 * len(gold) + 40 and _bare(gold) == _bare(prediction)):
         return right("same words")
     if addresses_grader(case, question, gold):

@@ -13,6 +13,7 @@ from rarl.grading.reading import MARKS, SENTENCE_ENDS, Reader, context_of, read,
 from rarl.grading.slots import flip
 from rarl.grading.tables import Words, fillers, language, word_set
 from rarl.grading.undressing import undress
+from rarl.grading.units import NUMBER
 
 
 class Outcome(NamedTuple):
@@ -63,7 +64,7 @@ class Case:
         if True in denied and _asks_for_absence(asked, words) and _CUES.isdisjoint(wanted):
             denied = _behind_a_cue(asked, words, denied)  # "what is not seen?", "the appendix is not seen"
         asking = questions(words)
-        if "?" in wanted or all(asking):  # an answer that is all question is one with a wrong mark
+        if "?" in wanted:
             asking = (False,) * len(words)
         affirmed = words
         if True in denied or True in asking or not _CUES.isdisjoint(words):
@@ -115,8 +116,10 @@ def _missing() -> frozenset[str]:
 def _prepared(question: str, gold: str, options: tuple[str, ...]) -> tuple[Reader, Words, Words]:
     """What all answers to one question share: how they are read, and the question's and the gold's words."""
     context = context_of(question, gold)
-    reader = Reader(context, spellings_of(question, gold, *options))
-    return reader, read(question, context), read(gold, context)
+    wanted = read(gold, context)
+    numeral = {"numeral"} if NUMBER.fullmatch(" ".join(plain(wanted))) else set()  # "IV" may be a 4
+    reader = Reader(context | numeral, spellings_of(question, gold, *options))
+    return reader, read(question, context), wanted
 
 
 @lru_cache(maxsize=256)

@@ -44,7 +44,7 @@ _DENIED_AFTER = re.compile(  # A is wrong; A | , B and C can be excluded
     rf"\s*(?:(?:is|are|was|were|can|could|may|must|be|been|have|has|all|both|clearly)\s+)*{_WRONG}",
     re.IGNORECASE,
 )
-_ANSWERED = re.compile(r"\)?\s*[-:.]\s*(\w+(?: out)?)\s*(?:[.,;)\n]|$)", re.IGNORECASE)  # A: no
+_ANSWERED = re.compile(r"\)?\s*[-:.]\s*(\w+)(?: out)?\s*(?:[.,;)\n]|$)", re.IGNORECASE)  # A: no
 _LABEL = re.compile(r"\s*\(?([A-Za-z])\s*[).:\]-]\s*(?=\S)")
 
 
@@ -70,7 +70,7 @@ def claims(raw: str, options: Sequence[str]) -> list[Claim]:
     return [
         Claim(option, end)
         for start, end, option, told in found
-        if (told or start < reasons) and not _denied(text, start, end) and not _answered_no(text, end, options[option])
+        if (told or start < reasons) and not _denied(text, start, end) and not _answered_no(text, end, options)
     ]
 
 
@@ -142,13 +142,12 @@ def _denied(text: str, start: int, end: int) -> bool:
     )
 
 
-def _answered_no(text: str, end: int, option: str) -> bool:
-    """Whether the letter is followed by a no that is not its option's text: "A: no. B: yes."."""
+def _answered_no(text: str, end: int, options: Sequence[str]) -> bool:
+    """Whether the letter is followed by a no that is no option's text: "A: no. B: yes."."""
     found = _ANSWERED.match(text, end)
-    return bool(
-        found
-        and found[1].lower() in word_set("alternatives", "wrong")
-        and not re.match(rf"{found[1]}\b", option, re.IGNORECASE)
+    word = found[1].lower() if found else ""
+    return word in word_set("alternatives", "wrong") and not any(
+        word in option.lower().split()[:1] for option in options
     )
 
 

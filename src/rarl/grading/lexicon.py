@@ -72,7 +72,8 @@ def lexicon() -> Lexicon:
         rewritten = rewrite_words(group.terms[0], words)
         terms = tuple((rewrite_words(term, words), rewritten) for term in group.terms)
         if group.when:
-            settled.append((frozenset(rewrite_words(sorted(group.when), words)), terms))
+            rows = tuple((term, new) for term, new in terms if term != new or len(term) > 1)
+            settled.append((frozenset(rewrite_words(sorted(group.when), words)), rows))
         else:
             phrases += ((term, new) for term, new in terms if len(term) > 1 or len(new) > 1)
     table = read_table("slots")

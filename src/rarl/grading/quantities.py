@@ -9,8 +9,8 @@ from math import inf
 
 from rarl.grading.bounds import BOUNDS
 from rarl.grading.case import Case, Outcome, hedged, plain, right, up_to_reasons, wrong
-from rarl.grading.tables import Words, fillers, word_set
-from rarl.grading.units import JOINS, NUMBER, units
+from rarl.grading.tables import Words, fillers, language, word_set
+from rarl.grading.units import JOINS, NUMBER, Unit, units
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +128,19 @@ def _in_unit_of(stated: Quantity, gold: frozenset[Quantity], question: Words) ->
     dimensions = {quantity.dimension for quantity in gold}
     if dimensions == {"share"} and not stated.dimension and stated.amount < 1:
         return replace(stated, amount=stated.amount * 100, dimension="share")
-    for unit in (units()[word] for word in question if word in units()):
+    for unit in _units_asked(question):
         if not stated.dimension and dimensions == {unit.dimension}:
             return replace(stated, amount=stated.amount * unit.factor, dimension=unit.dimension)
         if stated.dimension == unit.dimension and dimensions == {""}:
             return replace(stated, amount=stated.amount / unit.factor, dimension="")
     return stated
+
+
+def _units_asked(question: Words) -> list[Unit]:
+    """The units that the question names, or asks in without naming them ("how old")."""
+    asked_in = language()["asked_in"]
+    named = [asked_in.get(word, word) for word in question]
+    return [units()[word] for word in named if word in units()]
 
 
 def _bounded(words: Words) -> bool:

@@ -159,7 +159,7 @@ def _of_image(asked: Asked, clause: Words, denied: tuple[bool, ...]) -> bool | N
     named = {word for word, no in zip(clause, denied, strict=True) if not no}
     if "normal" in named and not _says_more(clause, 0, word_set("negation", "seen") | {"normal"}):
         return "normal" in asked.qualities
-    return "abnormal" in asked.qualities if named & word_set("polarity", "signs") else None
+    return "abnormal" in asked.qualities if named & (word_set("polarity", "signs") | {"abnormal"}) else None
 
 
 def _stance(asked: Asked, clause: Words, denied: tuple[bool, ...]) -> bool | None:
