@@ -97,6 +97,16 @@ def opposites(qualities: frozenset[str]) -> frozenset[str]:
     return frozenset(found)
 
 
+@lru_cache(maxsize=1 << 12)
+def denied_opposites(qualities: frozenset[str]) -> frozenset[str]:
+    """The words that deny what these say, so that their denial affirms it: slots of two stands."""
+    found = set()
+    for slot in lexicon().slots:
+        if slot.binary and (taken := {slot.stands[word] for word in qualities if word in slot.stands}):
+            found |= {word for word, stand in slot.stands.items() if stand not in taken}
+    return frozenset(found)
+
+
 @cache
 def empty() -> frozenset[str]:
     """Words that say nothing on a question; "abnormality" does, where it is asked for."""

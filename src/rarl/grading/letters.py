@@ -88,6 +88,15 @@ def unlabelled(options: Sequence[str]) -> tuple[str, ...]:
     return tuple(options)
 
 
+def without_label(gold: str, options: Sequence[str]) -> str:
+    """A gold that is an option with its letter as that option's text: "B. MRI" of ["CT", "MRI"]."""
+    match, texts = _LABEL.match(gold), unlabelled(options)
+    number = _index(match[1]) if match else len(texts)
+    if match and number < len(texts) and gold[match.end() :].strip().lower() == texts[number].strip().lower():
+        return texts[number]
+    return gold
+
+
 def _by_letter(text: str, options: tuple[str, ...]) -> Iterator[tuple[int, int, int, bool]]:
     """(start, end, option, told) of each letter that names an option; told: "the answer is B"."""
     spelled = _single_letters(options)

@@ -63,8 +63,8 @@ def grade_phrase(case: Case, alternatives: Alternatives | None = None) -> Outcom
         return right("an alternative of the question") if named else wrong("other words")
     if (asked := _asked_for(case.question, frozenset(gold))) and gold - set(case.question) <= answer:
         return right(f"the {asked}") if _no_second_answer(case, gold) else wrong("several answers")
-    if not word_set("alternatives", "diagnosing").isdisjoint(case.question) and _described(case, gold):
-        return right("a diagnosis, described")
+    if _described(case, gold):
+        return right("the answer, described")
     return _compared(case, gold, answer)
 
 
@@ -72,7 +72,10 @@ def _no_second_answer(case: Case, gold: set[str]) -> bool:
     """Whether each clause holds the gold, or nothing beyond the question: "left, in the lung", not "left, infarct"."""
     taken = stands(case.gold)
     beside = (slot.stands for slot in lexicon().slots if slot.optional_with in taken)
-    free = {*case.question, *fillers(), *gold, "no", "not"}.union(*beside)
+    alike = (
+        word for slot in lexicon().slots for word, stand in slot.stands.items() if stand in taken.get(slot.name, ())
+    )
+    free = {*case.question, *fillers(), *gold, "no", "not", *alike}.union(*beside)
     members: list[set[str]] = [set()]
     told = up_to_reasons(case.prediction)
     for word, no in zip(told, case.denied, strict=False):
@@ -86,10 +89,13 @@ def _no_second_answer(case: Case, gold: set[str]) -> bool:
 def _described(case: Case, gold: set[str]) -> bool:
     """Whether the answer is the gold and what follows only describes it: "appendicitis, with a thickened wall"."""
     free = {*case.question, *fillers(), *MARKS, "no", "not"}
-    opens, verbs = word_set("alternatives", "tails"), word_set("polarity", "verbs")
-    for at, word in enumerate(case.prediction):
-        told, tail = case.prediction[:at], case.prediction[at:]
-        if gold <= set(told) and (word in opens or (word == "." and not verbs.isdisjoint(tail))):
+    opens, verbs = {"adjacent"}, word_set("polarity", "verbs")
+    if not word_set("alternatives", "diagnosing").isdisjoint(case.question):
+        opens |= word_set("alternatives", "tails")
+    rows = list(zip(case.prediction, case.denied, strict=True))
+    for at, (word, _) in enumerate(rows):
+        told, tail = case.prediction[:at], [word for word, no in rows[at:] if not no]
+        if gold <= set(told) and (word in opens or (word == "." and len(opens) > 1 and not verbs.isdisjoint(tail))):
             return set(told) - free <= gold and set(tail) - free <= _describing()
     return False
 

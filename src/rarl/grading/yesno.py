@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from rarl.grading.asked import Asked, asked_of, empty, opposites
+from rarl.grading.asked import Asked, asked_of, denied_opposites, empty, opposites
 from rarl.grading.case import Case, Outcome, hedged, plain, right, sentences_with, wrong
 from rarl.grading.claims import beyond_be, clauses_of, deniers, questions
 from rarl.grading.lexicon import lexicon
@@ -176,6 +176,8 @@ def _stance(asked: Asked, clause: Words, denied: tuple[bool, ...]) -> bool | Non
     if "bilateral" in asked.content and not named.isdisjoint(("left", "right")):
         one_only = bool(against & key) or not _ONLY.isdisjoint(clause)
         return False if one_only and key & named - {"bilateral"} else None
+    if (asked.content - asked.qualities <= named or named <= against) and against & denied_opposites(asked.qualities):
+        return True  # "is it malignant?", "it is not benign"
     beyond = {word for word in named - asked.content if not (asked.limit and is_measure(word))}
     rest = asked.content - key
     if rest and beyond and not rest & named and asked.existential:
