@@ -31,6 +31,7 @@ def grade(
     A `kind` is taken over into the grade; how the answer is compared follows from the gold, so that "3 cm" is a number
     also where the kind says open.
     """
+    options = tuple(options)
     options, gold = unlabelled(options), without_label(gold, options)
     found = derive_kind(question, gold, options)
     kind = QuestionKind(kind) if kind else found
@@ -49,7 +50,7 @@ def _outcome(
         return right("same text")
     if not plain(case.prediction) or not plain(case.gold):
         return wrong("empty")
-    if all(asked for word, asked in zip(case.prediction, case.asked, strict=True) if word not in MARKS):
+    if True in case.asked and all(case.asked[at] for at, word in enumerate(case.prediction) if word not in MARKS):
         return wrong("a question")
     if case.gold == case.prediction or (len(prediction) < 2 * len(gold) + 40 and _bare(gold) == _bare(prediction)):
         return right("same words")

@@ -27,28 +27,25 @@ class Bounds:
         if self.words.isdisjoint(words):
             return words
         out: list[str] = []
-        at = 0
-        while at < len(words):
-            word = words[at]
-            if not NUMBER.fullmatch(word):
-                out.append(word)
-                at += 1
-                continue
-            amount = words[at : at + 1 + (words[at + 1 : at + 2] != [] and words[at + 1] in units())]
-            at += len(amount)
-            size, bound = self._matched(out[::-1], self._before, -1)
-            if size and not self._matched(out[: len(out) - size][::-1], self._before, -1)[0]:  # not "more than >3"
-                out[len(out) - size :] = [bound]
-            elif not size:
-                size, bound = self._matched(words[at:], self._behind, 1)
-                out += [bound] if size else []
-                at += size
-            out += amount
-        return out
+        kept = 0  # words before it are in `out`
+        for at in [at for at, word in enumerate(words) if word[0].isdecimal() and NUMBER.fullmatch(word)]:
+            end = at + 1 + (at + 1 < len(words) and words[at + 1] in units())
+            out += words[kept:at]
+            kept = end
+            size, bound = self._matched(out[: -self._longest - 1 : -1], self._before, -1)
+            if size and self._matched(out[: -size - self._longest - 1 : -1][size:], self._before, -1)[0]:
+                bound = ""  # "more than >3"
+            elif size:
+                del out[-size:]
+            else:
+                size, bound = self._matched(words[end : end + self._longest], self._behind, 1)
+                kept += size
+            out += [bound, *words[at:end]] if bound else words[at:end]
+        return out + words[kept:]
 
     def _matched(self, words: Sequence[str], table: Mapping[Words, str], step: int) -> tuple[int, str]:
         """The longest phrase that these words start with, read forwards (1) or backwards (-1), and what it says."""
-        for size in range(min(self._longest, len(words)), 0, -1):
+        for size in range(len(words), 0, -1):
             if bound := table.get(tuple(words[:size][::step])):
                 return size, bound
         return 0, ""

@@ -80,15 +80,16 @@ def reasons_after(text: str, start: int) -> int:
     return found.start() if found else len(text)
 
 
-def unlabelled(options: Sequence[str]) -> tuple[str, ...]:
+@lru_cache(maxsize=1 << 12)
+def unlabelled(options: tuple[str, ...]) -> tuple[str, ...]:
     """The options without letters of their own, where they all have them in order: ["A: liver", "B: spleen"]."""
     labels = [_LABEL.match(option) for option in options]
     if len(options) > 1 and all(label and _index(label[1]) == at for at, label in enumerate(labels)):
         return tuple(option[label.end() :].strip() for option, label in zip(options, labels, strict=True) if label)
-    return tuple(options)
+    return options
 
 
-def without_label(gold: str, options: Sequence[str]) -> str:
+def without_label(gold: str, options: tuple[str, ...]) -> str:
     """A gold that is an option with its letter as that option's text: "B. MRI" of ["CT", "MRI"]."""
     match, texts = _LABEL.match(gold), unlabelled(options)
     number = _index(match[1]) if match else len(texts)

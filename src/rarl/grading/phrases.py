@@ -92,6 +92,8 @@ def _described(case: Case, gold: set[str]) -> bool:
     opens, verbs = {"adjacent"}, word_set("polarity", "verbs")
     if not word_set("alternatives", "diagnosing").isdisjoint(case.question):
         opens |= word_set("alternatives", "tails")
+    if opens.isdisjoint(case.prediction) and len(opens) == 1:
+        return False
     rows = list(zip(case.prediction, case.denied, strict=True))
     for at, (word, _) in enumerate(rows):
         told, tail = case.prediction[:at], [word for word, no in rows[at:] if not no]
@@ -202,7 +204,7 @@ def _contradiction(case: Case, gold: set[str], stated: set[str]) -> str | None:
     if True not in case.denied:
         return None
     denied = {word for word, no in zip(case.prediction, case.denied, strict=True) if no}
-    if (gold & denied) - stated or any(gold == clause for clause in _denied_clauses(case)):
+    if (gold & denied) - stated or (gold <= denied and any(gold == clause for clause in _denied_clauses(case))):
         return "denied"
     return "denied" if denies_the_question(case, gold) else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache, lru_cache
 from math import inf
 
 from rarl.grading.bounds import BOUNDS
@@ -38,11 +39,16 @@ class Quantity:
 
 def is_quantity(words: Words) -> bool:
     """Whether the words are numbers and units and nothing else."""
-    free = fillers() | JOINS | BOUNDS
-    rest = [word for word in words if word not in free and not NUMBER.fullmatch(word)]
-    return bool(quantities(words)) and all(word in units() or word == "between" for word in rest)
+    return bool(quantities(words)) and all(word in _beside() or NUMBER.fullmatch(word) for word in words)
 
 
+@cache
+def _beside() -> frozenset[str]:
+    """What may stand beside a number in an answer that is nothing else."""
+    return fillers() | JOINS | BOUNDS | units().keys() | {"between"}
+
+
+@lru_cache(maxsize=1 << 12)
 def quantities(words: Words) -> frozenset[Quantity]:
     """The amounts in the words, which are read: each unit stands behind its number."""
     found = set()
@@ -136,6 +142,7 @@ def _in_unit_of(stated: Quantity, gold: frozenset[Quantity], question: Words) ->
     return stated
 
 
+@lru_cache(maxsize=1 << 12)
 def _units_asked(question: Words) -> list[Unit]:
     """The units that the question names, or asks in without naming them ("how old")."""
     asked_in = language()["asked_in"]
