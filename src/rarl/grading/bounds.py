@@ -13,12 +13,13 @@ BOUNDS = frozenset(("more_than", "less_than", "at_least", "at_most"))
 class Bounds:
     """The phrases of the tables, as they are read: `before` a number ("up to") and `behind` it ("or more")."""
 
-    __slots__ = ("_before", "_behind", "_longest", "words")
+    __slots__ = ("_before", "_behind", "_longest", "_nearest", "words")
 
     def __init__(self, read: Callable[[str], Sequence[str]]) -> None:
         """`read` normalises a phrase as the words that are searched are normalised."""
         self._before, self._behind = _table("before", read), _table("behind", read)
         phrases = {*self._before, *self._behind}
+        self._nearest = {-1: {phrase[-1] for phrase in self._before}, 1: {phrase[0] for phrase in self._behind}}
         self._longest = max(map(len, phrases))
         self.words = frozenset(word for phrase in phrases for word in phrase) - {"or", "and", "to", "in", "of", "be"}
 
@@ -45,6 +46,8 @@ class Bounds:
 
     def _matched(self, words: Sequence[str], table: Mapping[Words, str], step: int) -> tuple[int, str]:
         """The longest phrase that these words start with, read forwards (1) or backwards (-1), and what it says."""
+        if not words or words[0] not in self._nearest[step]:
+            return 0, ""
         for size in range(len(words), 0, -1):
             if bound := table.get(tuple(words[:size][::step])):
                 return size, bound
