@@ -7,10 +7,12 @@ from enum import StrEnum
 from functools import lru_cache
 
 from rarl.grading.lexicon import lexicon
-from rarl.grading.reading import MARKS, SENTENCE_ENDS, content, read
-from rarl.grading.tables import Words, word_set
+from rarl.grading.reading import MARKS, SENTENCE_ENDS, read
+from rarl.grading.tables import Words, fillers, word_set
 
 _CUES = frozenset(("no", "not"))
+_PLURAL = (("are",), ("were",), ("be",), ("been",))
+_MEMBER = 3  # words of a list's member at most
 _GAP = 3  # modifiers between a number and its noun: "two small bright lesions"
 
 
@@ -92,39 +94,56 @@ class Claims:
 
 
 def denials(words: Words) -> tuple[bool, ...]:
-    """For each word, whether the text denies it."""
-    deniers = _deniers()
-    if deniers.isdisjoint(words):
+    """For each word, whether the text denies it. A denial of a denial affirms: "it is false that there is no mass"."""
+    if deniers().isdisjoint(words):
         return (False,) * len(words)
     denied = [False] * len(words)
     seen = word_set("negation", "seen")
-    for at in [at for at, found in enumerate(words) if found in deniers]:
+    turns = []
+    for at in [at for at, found in enumerate(words) if found in deniers()]:
         found = words[at]
-        if found in _CUES:
-            if _cancelled(words, at):
-                continue
+        if found not in _CUES:
+            turns.append(at)
+        elif not _cancelled(words, at):
             for place in _scope(words, at):
                 denied[place] = True
             following = beyond_be(words, at + 1)  # "lesions: none", "lesions are not seen"
             if following in seen or (found == "no" and (not following or following in MARKS)):
-                _deny_before(words, at, denied)
-        elif not _negated_here(words, at):
-            before = _deny_before(words, at, denied)
-            if not before:
-                for place in _scope(words, at + (words[at + 1 : at + 2] == (":",))):  # "wrong: a mass"
+                for place in range(_subject_start(words, at), at):
                     denied[place] = True
+    for at in turns:
+        if not _negated_here(words, at):
+            _turn(words, at, denied)
     return tuple(denied)
 
 
 @lru_cache(maxsize=1)
-def _deniers() -> frozenset[str]:
-    return _CUES | word_set("negation", "after")
+def deniers() -> frozenset[str]:
+    """Words that deny what stands behind or before them."""
+    return _CUES | word_set("negation", "after") | word_set("negation", "ahead")
+
+
+def _turn(words: Words, at: int, denied: list[bool]) -> None:
+    """A statement on a statement turns its denials round: "X is absent", "false that X", "I deny X"."""
+    following, first = words[at + 1] if at + 1 < len(words) else "", _subject_start(words, at)
+    ahead = words[at] in word_set("negation", "ahead") and words[at - 1] not in word_set("negation", "be")
+    if ahead or following == "that" or all(found in fillers() for found in words[first:at]):
+        for place in _scope(words, at + (following == ":")):  # "wrong: a mass"
+            denied[place] = not denied[place]
+        return
+    before = words[first:at]
+    cue = max((place for place, found in enumerate(before) if found in _CUES), default=-1)
+    joint = max((place for place, found in enumerate(before) if found == "and"), default=-1)
+    if -1 < cue < joint:  # "no fracture and dislocation is absent"
+        first += joint
+    for place in range(first, at):
+        denied[place] = cue < 0 or joint > cue or not denied[place]
 
 
 def _cancelled(words: Words, at: int) -> bool:
     """A double negation: "not absent", "not without", "no absence of"."""
     following = beyond_be(words, at + 1)
-    return following == "no" or following in word_set("negation", "after") or _negated_here(words, at)
+    return following == "no" or (following in deniers() and following not in _CUES) or _negated_here(words, at)
 
 
 def _negated_here(words: Words, at: int) -> bool:
@@ -165,30 +184,61 @@ def _short_aside(words: Words, at: int) -> bool:
 
 
 def _continues_a_list(words: Words, at: int) -> bool:
-    """Whether what follows a comma is one more short member: "no mass, effusion, or fracture"."""
-    member: list[str] = []
-    while at < len(words) and words[at] not in MARKS:
-        member.append(words[at])
-        at += 1
+    """Whether what follows a comma is more of the list: "no mass, effusion, or fracture", "no mass, nodule or cyst"."""
+    end = at
+    while end < len(words) and words[end] not in MARKS:
+        end += 1
+    member = words[at:end]
     if not member or member[0] in word_set("negation", "stops"):
         return False
-    return member[0] in ("or", "nor", "and") or (
-        len(member) <= 3
-        and not (set(member) & word_set("negation", "openers"))
-        and at < len(words)
-        and words[at] == ","
-    )
+    if member[0] in ("or", "nor", "and"):
+        return True
+    if not (word_set("negation", "openers") | deniers()).isdisjoint(member):
+        return False
+    joint = next((place for place, found in enumerate(member) if found in ("or", "and")), 0)
+    parts = (member[:joint], member[joint + 1 :]) if joint else (member,)
+    if any(len(part) > _MEMBER or _is_statement(part) for part in parts):
+        return False
+    return joint > 0 or words[end : end + 1] == (",",)
 
 
-def _deny_before(words: Words, at: int, denied: list[bool]) -> bool:
-    """Deny what stands before in the clause; whether there was anything with a meaning."""
+def _is_statement(member: Words) -> bool:
+    """Whether a list's member says something of an organ: "lungs clear", "heart enlarged"."""
+    return len(member) > 1 and member[-1] in _predicates()
+
+
+def _subject_start(words: Words, at: int) -> int:
+    """Where that starts which is said not to be there: the clause, or its list ("mass, cyst and node are absent")."""
+    first = _clause_start(words, at)
+    if words[at - 1 : at] not in _PLURAL or {"and", "or"}.isdisjoint(words[first:at]):
+        return first
+    while words[first - 1 : first] == (",",):
+        start = _clause_start(words, first - 1)
+        member = words[start : first - 1]
+        if not 0 < len(member) <= _MEMBER + 1 or _is_statement(member) or not _verbs().isdisjoint(member):
+            break
+        first = start
+    return first
+
+
+def _clause_start(words: Words, at: int) -> int:
+    """Where the clause that this word stands in starts."""
     stops = word_set("negation", "stops")
-    first = at
-    while first > 0 and words[first - 1] not in stops and words[first - 1] not in MARKS - {":"}:
-        first -= 1
-    for place in range(first, at):
-        denied[place] = True
-    return any(found not in MARKS for found in content(words[first:at])) and first < at
+    while at > 0 and words[at - 1] not in stops and words[at - 1] not in MARKS - {":"}:
+        at -= 1
+    return at
+
+
+@lru_cache(maxsize=1)
+def _verbs() -> frozenset[str]:
+    return word_set("polarity", "verbs") | deniers()
+
+
+@lru_cache(maxsize=1)
+def _predicates() -> frozenset[str]:
+    """What is said of organs: the adjectives of the slot "state"."""
+    state = next(slot.stands for slot in lexicon().slots if slot.name == "state")
+    return frozenset(word for word, stand in state.items() if stand == "sound" or word.endswith("ed"))
 
 
 def clauses_of(words: Words) -> Iterator[tuple[int, int]]:

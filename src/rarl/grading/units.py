@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import cache
 from typing import NamedTuple
@@ -41,23 +41,22 @@ def base_units() -> Mapping[str, str]:
 def in_base_units(words: Sequence[str]) -> list[str]:
     """The words with each amount in its base unit; numbers that share a unit each get it."""
     known = units()
-    out = list(words)
-    for at in [at for at, word in enumerate(words) if word in known]:
-        if at and NUMBER.fullmatch(words[at - 1]):
-            out[at] = ""
-            for number in _amounts_before(words, at):
-                amount = in_digits(Fraction(words[number]) * known[words[at]].factor)
-                out[number] = f"{amount} {base_units()[known[words[at]].dimension]}"
-    return " ".join(out).split() if out != words else out
-
-
-def _amounts_before(words: Sequence[str], unit: int) -> Iterator[int]:
-    """Where the numbers stand that share this unit: both of "6 x 7 cm"."""
-    at = unit - 1
-    while at >= 0 and NUMBER.fullmatch(words[at]):
-        yield at
-        before = at = at - 1
-        while at > 0 and words[at] in JOINS and words[at - 1] != words[at]:
-            at -= 1
-        if at == before:
-            return
+    if known.keys().isdisjoint(words):
+        return list(words)
+    out: list[str] = []
+    unit: Unit | None = None
+    joined = False  # whether what stands behind belongs to an amount that goes on here
+    for at in range(len(words) - 1, -1, -1):
+        word = words[at]
+        if word[0].isdecimal() and NUMBER.fullmatch(word):
+            if unit and joined:
+                out += (base_units()[unit.dimension], in_digits(Fraction(word) * unit.factor))
+            else:
+                out.append(word)
+            joined = at > 0 and words[at - 1] in JOINS
+        elif word in known and at and NUMBER.fullmatch(words[at - 1]):
+            unit, joined = known[word], True
+        else:
+            joined = joined and word in JOINS and at > 0 and words[at - 1] != word
+            out.append(word)
+    return out[::-1]
