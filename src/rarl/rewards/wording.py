@@ -31,6 +31,9 @@ class Wording:
     alternatives: frozenset[str]
     hedges: frozenset[str]
     sound: frozenset[str]
+    supposing: frozenset[str]
+    summing: frozenset[str]
+    after_a_person: frozenset[str]
     hollow_phrases: re.Pattern[str]
     judge_talk: re.Pattern[str]
     code: re.Pattern[str]
@@ -56,7 +59,10 @@ class Wording:
 def wording() -> Wording:
     """The tables, read once."""
     table, described = _read("wording.toml"), _read("observations.toml")
-    sets = ("function_words", "looking_words", "talk_words", "asking", "imperatives", "alternatives", "hedges", "sound")
+    sets = (
+        *("function_words", "looking_words", "talk_words", "asking", "imperatives", "alternatives", "hedges", "sound"),
+        *("supposing", "summing", "after_a_person"),
+    )
     observations = " ".join(described[key] for key in ("places", "findings", "properties", "modalities"))
     return Wording(
         **{key: frozenset(table[key].split()) for key in sets},
