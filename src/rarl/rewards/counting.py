@@ -77,7 +77,8 @@ def leads_to_number(reasoning: str, answer: str, question: str) -> bool | None:
     totals = tally.totals()
     if not totals:
         named = [no for word, no in zip(told, denied, strict=True) if word in things]
-        return wanted.amount == 0 if named and all(named) else None
+        nothing = all(named) if named else "normal" in told
+        return wanted.amount == 0 if nothing else None
     if wanted.amount in totals:
         return True
     unsaid = not (tally.counts or tally.loose or tally.more or tally.ordinals or tally.none_beyond)

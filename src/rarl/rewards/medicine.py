@@ -70,6 +70,27 @@ def signs_of(text: str) -> tuple[Sign, ...]:
     return tuple(sign for sign in medicine().signs if contains(named, sign.of))
 
 
+@lru_cache(maxsize=4096)
+def restating(text: str) -> frozenset[str]:
+    """The stems of words that only say again what a text names: its synonyms, and what its findings are."""
+    named = normal_words(text, context_of(text))
+    synonyms = (term for word in named for group in _groups().get(word, ()) if contains(named, group[0]) for term in group)
+    return frozenset[str]().union(
+        (stem(word) for term in synonyms for word in term), *(sign.same for sign in signs_of(text))
+    )
+
+
+@cache
+def _groups() -> Mapping[str, tuple[tuple[Words, ...], ...]]:
+    """The vocabulary's groups by the first word of the term that stands for all, which is the first."""
+    found: dict[str, tuple[tuple[Words, ...], ...]] = {}
+    for group in lexicon().groups:
+        if not group.when and group.source:
+            first = normal_words(" ".join(group.terms[0]))
+            found[first[0]] = (*found.get(first[0], ()), (first, *group.terms))
+    return found
+
+
 def shows(reasoning: str, sign: Sign, context: frozenset[str]) -> bool | None:
     """Whether the reasoning sees the sign, or something against it; None where it says nothing on it, or both."""
     seen = {together(reasoning, phrase, context) for phrase in sign.by}

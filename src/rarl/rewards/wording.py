@@ -38,6 +38,12 @@ class Wording:
     judge_talk: re.Pattern[str]
     code: re.Pattern[str]
     general: re.Pattern[str]  # searches words in single spaces
+    of_all: re.Pattern[str]  # as well
+    of_this: frozenset[str]
+    definite: frozenset[str]
+    sides: frozenset[str]
+    defining: frozenset[str]
+    general_verbs: frozenset[str]
     opposites: tuple[tuple[str, ...], ...]
     abnormal: tuple[str, ...]
     normal: tuple[str, ...]
@@ -61,7 +67,7 @@ def wording() -> Wording:
     table, described = _read("wording.toml"), _read("observations.toml")
     sets = (
         *("function_words", "looking_words", "talk_words", "asking", "imperatives", "alternatives", "hedges", "sound"),
-        *("supposing", "summing", "after_a_person"),
+        *("supposing", "summing", "after_a_person", "of_this", "definite", "sides", "defining", "general_verbs"),
     )
     observations = " ".join(described[key] for key in ("places", "findings", "properties", "modalities"))
     return Wording(
@@ -71,6 +77,7 @@ def wording() -> Wording:
         judge_talk=re.compile("|".join(table["judge_patterns"])),
         code=re.compile("|".join(table["code_patterns"])),
         general=re.compile("|".join(table["general_patterns"])),
+        of_all=re.compile("|".join(table["of_all_patterns"])),
         opposites=tuple(tuple(group) for group in table["opposites"]),
         abnormal=tuple(table["abnormal"]),
         normal=tuple(table["normal"]),
