@@ -191,7 +191,7 @@ def _scope(words: Words, cue: int) -> Iterator[int]:
 
 
 def _is_aside(words: Words, cue: int) -> bool:
-    """Whether a denial only qualifies the subject before it, so that it ends at the verb: "MRI rather than CT was used"."""
+    """Whether a denial only qualifies the subject before it, and ends at the verb: "MRI rather than CT was used"."""
     first = cue
     while first > 0 and words[first - 1] not in MARKS and words[first - 1] not in word_set("negation", "stops"):
         first -= 1

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from rarl.grading import Mention, derive_kind, grade, mentions
-from rarl.grading.claims import normal_words, statements
+from rarl.grading.claims import normal_words
 from rarl.grading.lexicon import lexicon
-from rarl.grading.reading import contains, context_of
+from rarl.grading.reading import context_of
 from rarl.rewards.columns import Row, asks_for_reasoning, rowwise
 from rarl.rewards.counting import leads_to_number
 from rarl.rewards.medicine import medicine, shows, signs_of
@@ -65,7 +65,8 @@ def _concludes(reasoning: str, own: str, rivals: Iterable[str], context: frozens
     def is_aside(sentence: str) -> bool:
         return not (sound | wording().supposing).isdisjoint(words(sentence))
 
-    for sentence in sorted(sentences(reasoning)[::-1], key=is_aside):
+    last_first = sentences(reasoning)[::-1]
+    for sentence in sorted(last_first, key=is_aside):
         meant = {p: mentions(sentence, p, context) for p in (own, *rivals)}
         named = _without_parts([p for p, how in meant.items() if how in _STATED])
         if named == [own] or _is_union(own, named):

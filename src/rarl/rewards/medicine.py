@@ -16,7 +16,8 @@ from rarl.grading.tables import Words, fillers
 from rarl.rewards.wording import stem, words
 
 _NO = frozenset(("no", "not"))
-_LOOSE = frozenset(("state", "normality", "filling", "multiplicity", "sides"))  # slots that one image fills more than once
+# Slots in which one image may take several stands.
+_LOOSE = frozenset(("state", "normality", "filling", "multiplicity", "sides"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,9 @@ def signs_of(text: str) -> tuple[Sign, ...]:
 def restating(text: str) -> frozenset[str]:
     """The stems of words that only say again what a text names: its synonyms, and what its findings are."""
     named = normal_words(text, context_of(text))
-    synonyms = (term for word in named for group in _groups().get(word, ()) if contains(named, group[0]) for term in group)
+    groups = (group for word in named for group in _groups().get(word, ()) if contains(named, group[0]))
     return frozenset[str]().union(
-        (stem(word) for term in synonyms for word in term), *(sign.same for sign in signs_of(text))
+        (stem(word) for group in groups for term in group for word in term), *(sign.same for sign in signs_of(text))
     )
 
 
@@ -110,9 +111,7 @@ def together(text: str, phrase: str, context: frozenset[str] = frozenset()) -> M
         return Mention.ABSENT
     found = [s for s in statements(text, context) if wanted | unwanted <= s.affirmed | s.denied]
     narrowest = min((len(s.affirmed | s.denied) for s in found), default=0)
-    said = {
-        wanted <= s.affirmed and unwanted <= s.denied for s in found if len(s.affirmed | s.denied) == narrowest
-    }
+    said = {wanted <= s.affirmed and unwanted <= s.denied for s in found if len(s.affirmed | s.denied) == narrowest}
     if not said:
         return Mention.ABSENT
     if len(said) == 2:

@@ -9,10 +9,9 @@ from functools import lru_cache
 from rarl.grading import Mention, grade, mentions
 from rarl.grading.reading import context_of
 from rarl.rewards.medicine import shows, signs_of
-from rarl.rewards.wording import content_words, sentences, wording, words
+from rarl.rewards.wording import NEGATORS, content_words, sentences, wording, words
 from rarl.types import Fact, QuestionKind
 
-_NEGATORS = frozenset({"no", "not", "without", "none", "neither"})
 _CLAUSE = re.compile(r"[.;:,\n]|(?=\bwithout\b)|\b(?:and|but|with|while|whereas|although)\b", re.IGNORECASE)
 _YES_OR_NO = re.compile(r"\banswer(?:\s+is)?:?\s*(yes|no)\b|^\W*(yes|no)\W*$", re.IGNORECASE)
 
@@ -99,7 +98,7 @@ def _abnormal(reasoning: str) -> bool | None:
 
 
 def _is_about_soundness(question: str) -> bool:
-    return not (wording().sound | _NEGATORS).isdisjoint(words(question))
+    return not (wording().sound | NEGATORS).isdisjoint(words(question))
 
 
 def _is_all_sound(reasoning: str) -> bool:
@@ -111,14 +110,14 @@ def _is_all_sound(reasoning: str) -> bool:
 def _is_bare_name(clause: str) -> bool:
     """A member of a list, of which the list says something: "the brain, ventricles and meninges are normal"."""
     said = set(words(clause))
-    marks = wording().sound | _NEGATORS | wording().function_words - {"the", "both", "all"}
+    marks = wording().sound | NEGATORS | wording().function_words - {"the", "both", "all"}
     return len(content_words(clause)) <= 2 and said.isdisjoint(marks) and said.isdisjoint(wording().deviations)
 
 
 def _is_sound(clause: str) -> bool:
     """Denies something, or calls it normal, but not both: "no intact fibres"."""
     said = set(words(clause))
-    return said.isdisjoint(_NEGATORS) is not said.isdisjoint(wording().sound)
+    return said.isdisjoint(NEGATORS) is not said.isdisjoint(wording().sound)
 
 
 def fact_groups(facts: Sequence[Fact]) -> tuple[tuple[str, ...], ...]:

@@ -14,6 +14,7 @@ from typing import Any
 from rarl.prompting import Pool, ask
 from rarl.rewards.columns import text_of
 from rarl.rewards.combine import Scorer
+from rarl.rewards.grounding import phrase_of
 from rarl.rewards.wording import content_words, numbers, sentences
 from rarl.types import Example, Finish, Prompt, QuestionKind, Rollout, Score, Shape
 
@@ -159,7 +160,11 @@ def honest_reasoning(example: Example) -> str:
     """The rationale, else the facts as sentences, else the question's words and the answer."""
     if example.rationale and example.rationale.strip():
         return example.rationale
-    stated = [f"The {fact.name} is {fact.value}." for fact in example.facts if fact.value is not None]
+    stated = [
+        f"The {fact.name} is {fact.value}." if fact.alternatives else f"{phrase_of(fact).capitalize()}."
+        for fact in example.facts
+        if fact.value is not None
+    ]
     return " ".join(stated) or f"About {' '.join(content_words(example.question))}: {example.answer}."
 
 

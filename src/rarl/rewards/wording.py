@@ -11,6 +11,8 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
+# Words that deny what is near them.
+NEGATORS = frozenset({"no", "not", "without", "none", "neither", "nor", "absent", "negative", "never", "cannot"})
 _WORD = re.compile(r"[^\W_]+")
 _NUMBER = re.compile(r"(?<![\w.])(?:\d+(?:\.\d+)?|[a-z]+)(?!\w)", re.ASCII)
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?;])(?=\s)|[\n\r]+|\s(?=[-*•]\s))")
@@ -31,6 +33,7 @@ class Wording:
     alternatives: frozenset[str]
     hedges: frozenset[str]
     sound: frozenset[str]
+    roles: frozenset[str]
     supposing: frozenset[str]
     summing: frozenset[str]
     after_a_person: frozenset[str]
@@ -50,6 +53,7 @@ class Wording:
     deviations: tuple[str, ...]
     numbers: Mapping[str, int]
     observations: frozenset[str]  # words in which an image is described, and their stems
+    findings: frozenset[str]  # the stems of those that name what is found
     medical: re.Pattern[str]  # words that begin or end as such do
 
     def talks(self, word: str) -> bool:
@@ -67,7 +71,17 @@ def wording() -> Wording:
     table, described = _read("wording.toml"), _read("observations.toml")
     sets = (
         *("function_words", "looking_words", "talk_words", "asking", "imperatives", "alternatives", "hedges", "sound"),
-        *("supposing", "summing", "after_a_person", "of_this", "definite", "sides", "defining", "general_verbs"),
+        *(
+            "roles",
+            "supposing",
+            "summing",
+            "after_a_person",
+            "of_this",
+            "definite",
+            "sides",
+            "defining",
+            "general_verbs",
+        ),
     )
     observations = " ".join(described[key] for key in ("places", "findings", "properties", "modalities"))
     return Wording(
@@ -84,6 +98,7 @@ def wording() -> Wording:
         deviations=tuple(table["deviations"]),
         numbers=table["numbers"],
         observations=frozenset(form for word in words(observations) for form in (word, singular(word), stem(word))),
+        findings=frozenset(map(stem, described["findings"].split())),
         medical=re.compile(f"^(?:{_either(described['roots'])})..|...(?:{_either(described['suffixes'])})$"),
     )
 
