@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -107,7 +107,7 @@ def _alike(question: str) -> frozenset[str]:
     return abnormal if not abnormal.isdisjoint(read(question)) else frozenset()
 
 
-def _take(tally: _Tally, told: Words, at: int, held_back: Sequence[bool], things: Collection[str]) -> None:
+def _take(tally: _Tally, told: Words, at: int, held_back: Sequence[bool], things: frozenset[str]) -> None:
     """What the word here adds to the tally."""
     word, following = told[at], _clause_after(told, at)
     of_things = not things.isdisjoint(following[:_REACH])
@@ -158,5 +158,5 @@ def _closes(told: Words, at: int) -> bool:
     return not wording().summing.isdisjoint((*told[start:at], *told[at + 1 : end]))
 
 
-def _speaks_of_several(reasoning: str, things: Collection[str]) -> bool:
+def _speaks_of_several(reasoning: str, things: frozenset[str]) -> bool:
     return any(singular(word) != word and not things.isdisjoint(read(word)) for word in words(reasoning))

@@ -12,7 +12,7 @@ from rarl.grading.claims import statements
 from rarl.grading.reading import context_of
 from rarl.grading.slots import conflict, stands
 from rarl.rewards.columns import Row, asks_for_reasoning, rows, rowwise
-from rarl.rewards.medicine import restating, sides_of, together
+from rarl.rewards.medicine import restating, sides_of, signs_of, together
 from rarl.rewards.reasoning import read_row
 from rarl.rewards.tampering import tampers
 from rarl.rewards.wording import content_words, padded, stem, wording, words
@@ -167,7 +167,7 @@ def against_phrases(reasoning: str, phrases: Sequence[str], asked: str, told: st
     """Facts in free words: each by the share of its words that one statement means alike, in any order.
 
     A statement that denies all of them, or says them of another side or level, is wrong; so is every finding that
-    neither a fact nor `asked` (question and answers) holds, a quarter of one.
+    neither a fact nor `asked` (question and answers) holds nor is a sign of, a quarter of one.
     """
     context = context_of(asked, *phrases)
     shares = [_share(reasoning if told is None else told, phrase, context) for phrase in phrases]
@@ -176,7 +176,7 @@ def against_phrases(reasoning: str, phrases: Sequence[str], asked: str, told: st
         share < 1 and _is_contradicted(reasoning, phrase, context)
         for share, phrase in zip(shares, phrases, strict=True)
     )
-    named = (asked, *phrases, *wording().abnormal)
+    named = (asked, *phrases, *wording().abnormal, *(phrase for sign in signs_of(asked) for phrase in sign.by))
     given = restating(asked).union(stem(word) for text in named for word in words(text))
     given |= {stem(word) for phrase in phrases for side in sides_of(phrase, context) for word in side}
     affirmed = {stem(word) for s in statements(reasoning, context) for word in s.affirmed}
