@@ -11,6 +11,8 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
+from rarl.grading.tables import language
+
 # Words that deny what is near them.
 NEGATORS = frozenset({"no", "not", "without", "none", "neither", "nor", "absent", "negative", "never", "cannot"})
 _WORD = re.compile(r"[^\W_]+")
@@ -88,7 +90,7 @@ def wording() -> Wording:
         **{key: frozenset(table[key].split()) for key in sets},
         concluding=frozenset(map(stem, table["concluding"].split())),
         hollow_phrases=_phrases(table["hollow_phrases"]),
-        judge_talk=re.compile("|".join(table["judge_patterns"])),
+        judge_talk=re.compile("|".join(language()["address"]["patterns"])),
         code=re.compile("|".join(table["code_patterns"])),
         general=re.compile("|".join(table["general_patterns"])),
         of_all=re.compile("|".join(table["of_all_patterns"])),
