@@ -25,6 +25,7 @@ from rarl.types import QuestionKind
 
 UNDECIDED = 0.5  # the reasoning says nothing from which the answer or another one would follow
 _LETTER = re.compile(r"\b(?:answer|option|choice)(?:\s+is)?:?\s*\(?([A-Z])\)?(?!\w)")
+_SO = re.compile(r"\b(?:so|therefore|thus|hence|consequently|which (?:means|makes|suggests|indicates|is))\b", re.I)
 _STATED = (Mention.AFFIRMED, Mention.BOTH)
 
 
@@ -71,11 +72,22 @@ def _concludes(reasoning: str, own: str, rivals: Iterable[str], context: frozens
         named = _without_parts([p for p, how in meant.items() if how in _STATED])
         if named == [own] or _is_union(own, named):
             return True
+        if own in named and (settled := _of_the_end(sentence, meant, context)) is not None:
+            return settled
         if named:
             return None if own in named and (len(named) <= len(rivals) or len(rivals) < 2) else False
         if meant[own] is Mention.DENIED and not elsewhere:
             return False
     return None
+
+
+def _of_the_end(sentence: str, phrases: Iterable[str], context: frozenset[str]) -> bool | None:
+    """Where a sentence names the first of the phrases and others, whether what it concludes with is that one."""
+    end = _SO.split(sentence)[-1]
+    if end == sentence:
+        return None
+    own, *rivals = (mentions(end, phrase, context) in _STATED for phrase in phrases)
+    return own if own is not any(rivals) else None
 
 
 def _is_place(phrase: str, context: frozenset[str]) -> bool:
@@ -107,8 +119,20 @@ def _to_option(reasoning: str, answer: str, row: Row) -> bool | None:
     context, others = context_of(row.question), [option for option in row.options if option != chosen]
     leads = _concludes(reasoning, chosen, others, context)
     if leads is None and not any(mentions(reasoning, option, context) in _STATED for option in row.options):
-        return _by_signs(reasoning, chosen, others, context)
+        return (
+            False if _sets_apart(reasoning, chosen, others, context) else _by_signs(reasoning, chosen, others, context)
+        )
     return leads
+
+
+def _sets_apart(reasoning: str, chosen: str, others: Sequence[str], context: frozenset[str]) -> bool:
+    """Whether it leads to what only other options hold: to the left, where the chosen one is on the right."""
+    groups = (*wording().opposites, *medicine().exclusive)
+    for own, rivals in _choices(chosen, groups, context):
+        held = [r for r in rivals if any(mentions(other, r, context) is Mention.AFFIRMED for other in others)]
+        if held and _concludes(reasoning, own, held, context) is False:
+            return True
+    return False
 
 
 @lru_cache(maxsize=4096)

@@ -26,6 +26,7 @@ def is_filler(sentence: str, body: str) -> bool:
         or known.hollow_phrases.search(padded(tokens)) is not None
         or sum(word in known.hedges for word in tokens) >= 2
         or _INVENTED.search(sentence) is not None
+        or _tells_how(tokens)
         or _loops(tokens)
         or _is_bare_list(body, tokens, open_ended=not (known.hedges | known.alternatives).isdisjoint(words(sentence)))
         or _leaves_open(tokens)
@@ -37,6 +38,11 @@ def is_copied(tokens: tuple[str, ...], prompt: str) -> bool:
     starts = range(len(tokens) - COPIED + 1)
     covered = {i + k for i in starts if padded(tokens[i : i + COPIED]) in prompt for k in range(COPIED)}
     return 2 * len(covered) >= len(tokens) > 0
+
+
+def _tells_how(tokens: tuple[str, ...]) -> bool:
+    """Whether it says what the writer did: "I located the tube, then compared it with the landmarks"."""
+    return not {"i", "we"}.isdisjoint(tokens) and len(wording().process & set(tokens)) > 1
 
 
 def _loops(tokens: tuple[str, ...]) -> bool:

@@ -23,7 +23,7 @@ def is_lecture(sentence: str, terms: Collection[str], goes_on: bool) -> bool:
     if known.general.search(" ".join(whole)) or known.of_all.search(" ".join(whole)):
         return True
     tokens = words(_FIRST_CLAUSE.split(sentence, maxsplit=1)[0])
-    if not (known.of_this | medicine().conclusive).isdisjoint(tokens):
+    if not (known.of_this | medicine().conclusive - {"means"}).isdisjoint(tokens):
         return False
     if goes_on and tokens[:1] and tokens[0] in _GOES_ON:
         return known.sides.isdisjoint(whole)
@@ -31,7 +31,8 @@ def is_lecture(sentence: str, terms: Collection[str], goes_on: bool) -> bool:
     subject = [word for word in tokens[:at] if word not in ("a", "an")]
     if not subject or not known.definite.isdisjoint(subject):
         return False
-    named = all(stem(word) in terms or word in known.function_words for word in subject)
+    plain = known.function_words | known.looking_words
+    named = all(stem(word) in terms or word in plain for word in subject) and not plain.issuperset(subject)
     if tokens[at] not in _COPULA:
         return named
     following = tokens[at + 1 : at + 2]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from rarl.grading import Mention, grade, mentions
-from rarl.grading.reading import context_of
+from rarl.grading.reading import content, context_of, read
+from rarl.grading.slots import stands
+from rarl.grading.tables import word_set
 from rarl.rewards.medicine import shows, signs_of
 from rarl.rewards.wording import NEGATORS, content_words, sentences, wording, words
 from rarl.types import Fact, QuestionKind
@@ -25,13 +27,12 @@ def leads_to_yes_or_no(reasoning: str, answer: str, question: str, facts: Sequen
     said = [word for match in _YES_OR_NO.finditer(last) for word in match.groups() if word]
     if said and (said[-1].lower() == "yes") is not given:
         return False
-    implied = _holds(reasoning, question, facts)
-    if implied is None:
-        implied = _stance(reasoning, question)
-    if implied is None:
-        implied = _seen(reasoning, question)
-    if implied is None and given and not _is_about_soundness(question) and _is_all_sound(reasoning):
+    if given and _is_existential(question) and not _is_about_soundness(question) and _takes_back(last, question):
         return False
+    verdicts = (find(reasoning, question) for find in (_stance, partial(_holds, facts=facts), _seen))
+    implied = next((verdict for verdict in verdicts if verdict is not None), None)
+    if implied is None and given and _is_existential(question) and _is_all_sound(reasoning):
+        return None if _is_about_soundness(question) else False
     return None if implied is None else implied is given
 
 
@@ -59,24 +60,23 @@ def _seen(reasoning: str, question: str) -> bool | None:
 
 def _holds(reasoning: str, question: str, facts: Sequence[Fact]) -> bool | None:
     """What the reasoning says of the question's words: yes if it affirms them all, no if it denies or excludes one."""
-    asked = list(dict.fromkeys(content_words(question)))
-    verdicts = [holds_word(reasoning, word, asked, facts) for word in asked]
+    verdicts = [_holds_word(reasoning, word, question, facts) for word in dict.fromkeys(content_words(question))]
     if False in verdicts:
         return False
     return True if verdicts and all(verdicts) else None
 
 
-def holds_word(reasoning: str, word: str, asked: Sequence[str], facts: Sequence[Fact]) -> bool | None:
+def _holds_word(reasoning: str, word: str, question: str, facts: Sequence[Fact]) -> bool | None:
     """Whether the reasoning affirms one word of the question, or denies or excludes it."""
     meant = mentions(reasoning, word)
     if meant is Mention.BOTH:
         # "No lesion on the right. One lesion on the left." does not deny the lesion: it says where there is none.
         denials = [s for s in sentences(reasoning) if mentions(s, word) is Mention.DENIED]
-        return None if any(set(content_words(s)) <= set(asked) for s in denials) else True
+        return None if any(set(content_words(s)) <= set(content_words(question)) for s in denials) else True
     if meant is not Mention.ABSENT:
         return meant is Mention.AFFIRMED
     if word in wording().abnormal:
-        return _abnormal(reasoning)
+        return _abnormal(reasoning) if _is_existential(question) else None
     if word in wording().normal:
         abnormal = _abnormal(reasoning)
         return None if abnormal is None else not abnormal
@@ -95,6 +95,20 @@ def _abnormal(reasoning: str) -> bool | None:
     if Mention.DENIED in meant or any(mentions(reasoning, word) is Mention.AFFIRMED for word in wording().normal):
         return False
     return None
+
+
+def _is_existential(question: str) -> bool:
+    """Whether it asks if something is there, and not how something is."""
+    return not (word_set("polarity", "existential") | word_set("negation", "seen")).isdisjoint(read(question))
+
+
+def _takes_back(sentence: str, question: str) -> bool:
+    """Whether the last sentence calls what was asked about normal as a whole: "..., so the bowel is normal"."""
+    said = read(sentence)
+    if wording().elsewhere & set(words(sentence)) or stands(said).keys() & {"laterality", "height", "anteroposterior"}:
+        return False
+    named = not set(content(said)).isdisjoint(content(read(question)))
+    return named and not NEGATORS & set(words(sentence)) and _is_all_sound(sentence)
 
 
 def _is_about_soundness(question: str) -> bool:

@@ -36,6 +36,8 @@ class Wording:
     hedges: frozenset[str]
     sound: frozenset[str]
     roles: frozenset[str]
+    elsewhere: frozenset[str]
+    process: frozenset[str]
     supposing: frozenset[str]
     summing: frozenset[str]
     after_a_person: frozenset[str]
@@ -67,27 +69,30 @@ class Wording:
         return word in self.observations or stem(word) in self.observations or self.medical.search(word) is not None
 
 
+_SETS = (
+    *(
+        "function_words",
+        "looking_words",
+        "talk_words",
+        "asking",
+        "imperatives",
+        "alternatives",
+        "hedges",
+        "sound",
+        "roles",
+    ),
+    *("elsewhere", "process", "supposing", "summing", "after_a_person", "of_this", "definite", "sides", "defining"),
+    *("general_verbs",),
+)
+
+
 @cache
 def wording() -> Wording:
     """The tables, read once."""
     table, described = _read("wording.toml"), _read("observations.toml")
-    sets = (
-        *("function_words", "looking_words", "talk_words", "asking", "imperatives", "alternatives", "hedges", "sound"),
-        *(
-            "roles",
-            "supposing",
-            "summing",
-            "after_a_person",
-            "of_this",
-            "definite",
-            "sides",
-            "defining",
-            "general_verbs",
-        ),
-    )
     observations = " ".join(described[key] for key in ("places", "findings", "properties", "modalities"))
     return Wording(
-        **{key: frozenset(table[key].split()) for key in sets},
+        **{key: frozenset(table[key].split()) for key in _SETS},
         concluding=frozenset(map(stem, table["concluding"].split())),
         hollow_phrases=_phrases(table["hollow_phrases"]),
         judge_talk=re.compile("|".join(language()["address"]["patterns"])),
