@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
@@ -12,6 +13,7 @@ from rarl.grading.tables import Words, fillers, word_set
 
 _CUES = frozenset(("no", "not"))
 _PLURAL = (("are",), ("were",), ("be",), ("been",))
+_PRONOUNS = frozenset(("it", "they", "this", "these", "both", "one"))  # begin a sentence that goes on about the last
 _MEMBER = 3  # words of a list's member at most
 _GAP = 3  # modifiers between a number and its noun: "two small bright lesions"
 
@@ -25,13 +27,13 @@ class Mention(StrEnum):
     ABSENT = "absent"
 
 
-def mentions(text: str, phrase: str) -> Mention:
+def mentions(text: str, phrase: str, context: frozenset[str] = frozenset()) -> Mention:
     """Whether the text states the phrase: as whole words, tolerant of case, number, hyphens, spelling and synonyms.
 
     A phrase that denies ("no lesions") is affirmed where what it denies is denied, and denied where it is affirmed.
-    A question states nothing, so words of one are not counted.
+    A question states nothing, so words of one are not counted. `context` (reading.context_of) settles abbreviations.
     """
-    claims, wanted = _claims(text), _phrase(phrase)
+    claims, wanted = _claims(text, context), normal_words(phrase, context)
     if wanted[:1] == ("no",) and len(wanted) > 1:
         found = {not affirmed for affirmed in claims.of(wanted[1:], whole=True)}
     else:
@@ -41,6 +43,25 @@ def mentions(text: str, phrase: str) -> Mention:
     if len(found) == 2:
         return Mention.BOTH
     return Mention.AFFIRMED if found.pop() else Mention.DENIED
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What belongs together in a text, in normalised words: a clause, a sentence, or one and what goes on about it."""
+
+    affirmed: frozenset[str]
+    denied: frozenset[str]
+
+
+@lru_cache(maxsize=4096)
+def statements(text: str, context: frozenset[str] = frozenset()) -> tuple[Statement, ...]:
+    """Every clause and every sentence, and sentences with those that follow on them by a pronoun ("It is large.").
+
+    Questions are left out.
+    """
+    claims = _claims(text, context)
+    spans = [*clauses_of(claims.words), *_sentences_of(claims.words)]
+    return tuple(dict.fromkeys(claims.within(start, end) for start, end in spans))
 
 
 class Claims:
@@ -68,6 +89,14 @@ class Claims:
             denied = self.denied[end - 1] and (phrase[0] != "no" or self.denied[start])
             if not (whole and denied and self._restricted(start)):
                 yield not denied
+
+    def within(self, start: int, end: int) -> Statement:
+        """What these places affirm and deny, without marks and what is asked."""
+        told = [at for at in range(start, end) if not self.asked[at] and self.words[at] not in MARKS]
+        return Statement(
+            frozenset(self.words[at] for at in told if not self.denied[at]),
+            frozenset(self.words[at] for at in told if self.denied[at]),
+        )
 
     def _match(self, phrase: Words, start: int) -> int | None:
         """Where the phrase that starts here ends; modifiers may stand between a number and its noun."""
@@ -165,6 +194,8 @@ def beyond_be(words: Words, at: int) -> str:
 def _scope(words: Words, cue: int) -> Iterator[int]:
     """The places that a denial reaches: on to the end of its clause, over lists, not into a new statement."""
     stops, openers = word_set("negation", "stops"), word_set("negation", "openers")
+    if _is_aside(words, cue):
+        stops |= word_set("negation", "verbs_alone")
     for at in range(cue + 1, len(words)):
         found = words[at]
         if found in stops or (found in MARKS and found not in ",/" and not _short_aside(words, at)):
@@ -176,6 +207,15 @@ def _scope(words: Words, cue: int) -> Iterator[int]:
         if found == "," and not _continues_a_list(words, at + 1):
             return
         yield at
+
+
+def _is_aside(words: Words, cue: int) -> bool:
+    """Whether a denial only qualifies the subject before it, and ends at the verb: "MRI rather than CT was used"."""
+    first = cue
+    while first > 0 and words[first - 1] not in MARKS and words[first - 1] not in word_set("negation", "stops"):
+        first -= 1
+    before = words[first:cue]
+    return word_set("negation", "be").isdisjoint(before) and any(word not in fillers() for word in before)
 
 
 def _short_aside(words: Words, at: int) -> bool:
@@ -253,6 +293,19 @@ def clauses_of(words: Words) -> Iterator[tuple[int, int]]:
             start = at + 1
 
 
+def _sentences_of(words: Words) -> Iterator[tuple[int, int]]:
+    """Where each sentence starts and ends; one that begins with a pronoun is taken with those before it."""
+    start = began = 0
+    for at, word in enumerate((*words, ".")):
+        if word in SENTENCE_ENDS:
+            if at > start:
+                yield start, at
+                began = began if words[start] in _PRONOUNS else start
+                if began < start:
+                    yield began, at
+            start = at + 1
+
+
 def questions(words: Words) -> tuple[bool, ...]:
     """For each word, whether it is asked rather than stated: in a question, or after "whether"."""
     if "?" not in words and "whether" not in words:
@@ -271,13 +324,14 @@ def questions(words: Words) -> tuple[bool, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _claims(text: str) -> Claims:
-    return Claims(read(text))
+def _claims(text: str, context: frozenset[str]) -> Claims:
+    return Claims(read(text, context))
 
 
 @lru_cache(maxsize=4096)
-def _phrase(phrase: str) -> Words:
-    return tuple(found for found in read(phrase) if found not in MARKS)
+def normal_words(phrase: str, context: frozenset[str] = frozenset()) -> Words:
+    """A phrase as the vocabulary has it, without marks: "magnetic resonance imaging" is ("mri",)."""
+    return tuple(found for found in read(phrase, context) if found not in MARKS)
 
 
 @lru_cache(maxsize=1)
