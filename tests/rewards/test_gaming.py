@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -272,6 +272,6 @@ def test_a_group_is_scored_in_a_moment(scorer, rollout):
     text = f"<think> {HONEST} The {{}}th rib overlies the lesion. </think> {ANSWER}"
     scorer.score([rollout(text)])  # the tables are read once
     rollouts = [rollout(text.format(i)) for i in range(64)]
-    start = perf_counter()
+    start = process_time()
     scorer.score(rollouts)
-    assert perf_counter() - start < 0.6  # a third of it on a quiet core, and less
+    assert process_time() - start < 3  # a tenth of it on a quiet core; what is not linear in a text would take longer
