@@ -36,7 +36,10 @@ class MadeJudge(Protocol):
         """One verdict a query, in order, each in [0, 1] or None. Errors: JudgeError where nobody can be asked."""
 
     def sent(self) -> Mapping[str, Any]:
-        """What it was asked and what left the machine for it: kind, host, model, requests, tokens, images, ..."""
+        """What it was asked and what left the machine for it, so far: host, requests, tokens, images, rubrics, ..."""
+
+    def trouble(self) -> str:
+        """Why it can't be asked, found without asking it anything; empty where nothing speaks against it."""
 
 
 def make_judge(
