@@ -56,7 +56,7 @@ class FunctionJudge:
             "requests": None,
             "judge": self.name,
             "language_model": None,
-            "sees_images": None,
+            "sees_images": self.sees_images,
             "rubrics": {},
         }
 
