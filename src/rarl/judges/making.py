@@ -92,8 +92,8 @@ def same_judge_warning(training: JudgeSection, evaluation: JudgeSection) -> str 
     if names[0] != names[1] or names[0] is None:
         return None
     return (
-        f"The judge of this evaluation, {names[1]}, is also the one that rewarded training: its scores show how well "
-        "the model learned to please it. Evaluate with another judge."
+        f"The judge of this evaluation, {names[1]}, is also the judge of training: where it rewarded completions, its "
+        "scores show how well the model learned to please it. Evaluate with another judge."
     )
 
 
