@@ -44,6 +44,17 @@ def test_every_control_is_in_the_summary(tmp_path: Path) -> None:
     assert all(other != completions[0] for other in completions[1:])  # the model does see its images
 
 
+def test_rouge_l_is_a_protocol_beside_the_others(tmp_path: Path) -> None:
+    pytest.importorskip("rouge_score")
+    found = evaluate(tmp_path / "eval", "eval.rouge=true", "rollout.max_new_tokens=64").protocols["rouge_l"]
+    values = [row["likeness"]["rouge_l"] for row in rows(tmp_path / "eval")]
+    assert (found.mean, found.n) == (pytest.approx(sum(values) / 4), 4)
+    assert {row["answer"] == row["gold"]: row["likeness"]["rouge_l"] == 1.0 for row in rows(tmp_path / "eval")} == {
+        True: True,
+        False: False,
+    }
+
+
 @pytest.mark.parametrize("control", ["blank", "swapped", "question_only"])
 def test_an_evaluation_under_a_control_is_the_baseline_of_one_without(control: str, tmp_path: Path) -> None:
     evaluate(tmp_path / "beside", f'eval.baselines=["{control}"]')

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rarl.cli.shared import Adapter, Base, Out, Overrides, app, print_table
+from rarl.cli.shared import Adapter, Base, Overrides, app, print_table
 from rarl.errors import ConfigError
 
 
@@ -20,7 +20,7 @@ def evaluate(
     adapter: Adapter = None,
     root: Annotated[list[str] | None, typer.Option(help="Where the files of a data set are, if it needs any.")] = None,
     overrides: Overrides = None,
-    out: Out = None,
+    out: Annotated[Path | None, typer.Option(help="The folder to write, or to go on with where it stopped.")] = None,
 ) -> None:
     """Evaluate a base, or a base with an adapter, on a split, or on several.
 
