@@ -15,10 +15,14 @@ from rarl.errors import ConfigError
 @app.command("eval")
 def evaluate(
     base: Base,
-    data: Annotated[list[str], typer.Option(help="A data set; `rarl data list` names them. Again for several.")],
-    split: Annotated[list[str], typer.Option(help="Its split. Again for several: for each set its own.")],
+    data: Annotated[
+        list[str], typer.Option(metavar="NAME", help="A data set; `rarl data list` names them. Again for several.")
+    ],
+    split: Annotated[list[str], typer.Option(metavar="SPLIT", help="Its split. Again for several.")],
     adapter: Adapter = None,
-    root: Annotated[list[str] | None, typer.Option(help="Where the files of a data set are, if it needs any.")] = None,
+    root: Annotated[
+        list[str] | None, typer.Option(metavar="PATH", help="Where the files of a set are, if it needs any.")
+    ] = None,
     overrides: Overrides = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write, or to go on with where it stopped.")] = None,
 ) -> None:
