@@ -65,13 +65,10 @@ def claims(raw: str, options: Sequence[str]) -> list[Claim]:
         number = _index(whole[1])
         return [Claim(number, whole.end(1))] if number < len(options) else []
     found = sorted([*_by_letter(text, tuple(options)), *_by_position(text, options)])
-    found = [row for row in found if row[2] < len(options)]
+    found = [row for row in found if row[2] < len(options) and not _denied(text, row[0], row[1])]
+    found = [row for row in found if not _answered_no(text, row[1], options)]
     reasons = reasons_after(text, found[0][0]) if found else 0
-    return [
-        Claim(option, end)
-        for start, end, option, told in found
-        if (told or start < reasons) and not _denied(text, start, end) and not _answered_no(text, end, options)
-    ]
+    return [Claim(option, end) for start, end, option, told in found if told or start < reasons]
 
 
 def reasons_after(text: str, start: int) -> int:

@@ -38,10 +38,11 @@ def grade_yesno(case: Case, gold: bool) -> Outcome:
 def _words_said(words: Words, question: Words) -> Iterator[bool]:
     """Each yes and each no that is an answer of its own, not a determiner."""
     alone = plain(words)
-    if len(alone) == 1 and alone[0] in word_set("polarity", "yes_alone"):
-        yield True
-    if len(alone) == 1 and alone[0] in word_set("polarity", "no_alone"):
-        yield False
+    if len(alone) == 1 and not (asked_of(question).negated and alone[0] in word_set("polarity", "there_alone")):
+        if alone[0] in word_set("polarity", "yes_alone"):
+            yield True
+        if alone[0] in word_set("polarity", "no_alone"):
+            yield False
     yes, no = word_set("polarity", "yes"), word_set("polarity", "no")
     for at, word in enumerate(words):
         if word in yes:
@@ -166,6 +167,8 @@ def _stance(asked: Asked, clause: Words, denied: tuple[bool, ...]) -> bool | Non
     pairs = [pair for pair in zip(clause, denied, strict=True) if pair[0] not in empty() and pair[0] not in deniers()]
     affirmed = {word for word, no in pairs if not no}
     against = {word for word, no in pairs if no}
+    if clause[-1] == "not" and affirmed:
+        against |= asked.qualities or {asked.key[-1]}  # "the right lung is clear, the left one is not"
     key, named = set(asked.key), affirmed | against
     if asked.place and conflict(asked.place, affirmed) and affirmed & (asked.content - asked.place):
         return False  # "is the tip in the right atrium?", "it is in the left atrium"
