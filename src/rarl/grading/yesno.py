@@ -8,7 +8,7 @@ from rarl.grading.asked import Asked, asked_of, denied_opposites, empty, opposit
 from rarl.grading.case import Case, Outcome, hedged, plain, right, sentences_with, wrong
 from rarl.grading.claims import beyond_be, clauses_of, deniers, questions
 from rarl.grading.lexicon import lexicon
-from rarl.grading.quantities import is_measure, within
+from rarl.grading.quantities import Quantity, is_measure, within
 from rarl.grading.reading import MARKS
 from rarl.grading.slots import conflict, stands, two_valued
 from rarl.grading.tables import Words, fillers, word_set
@@ -187,8 +187,8 @@ def _stance(asked: Asked, clause: Words, denied: tuple[bool, ...]) -> bool | Non
         return None  # "is there a mass in the liver?", "there is a mass in the spleen"
     if beyond and affirmed and not set(clause) & word_set("polarity", "verbs"):
         return None  # a noun phrase that says more than the question is no statement on it
-    if asked.limit and (beyond.isdisjoint(named) or not named.isdisjoint(key)):
-        measured = within(asked.limit, clause, denied)
+    if asked.limit and (not beyond or named & key):
+        measured = _measured(asked, asked.limit, clause, denied, against)
         if measured is False or (measured and asked.limit.bound):
             return measured
     if asked.existential and _sound(asked, affirmed, named):
@@ -201,6 +201,12 @@ def _stance(asked: Asked, clause: Words, denied: tuple[bool, ...]) -> bool | Non
     if not asked.bounded and (key <= affirmed or (of_state and predicate <= affirmed <= asked.content)):
         return True
     return None
+
+
+def _measured(asked: Asked, limit: Quantity, clause: Words, denied: tuple[bool, ...], against: set[str]) -> bool | None:
+    """Whether what a clause states is within the question's limit; that there are none is an amount as well."""
+    things = {word for word in asked.key if word != "multiple" and not is_measure(word)}
+    return within(limit, ("0",), (False,)) if things and things <= against else within(limit, clause, denied)
 
 
 def _opposite(asked: Asked, affirmed: set[str], named: set[str], clause: Words) -> bool:
