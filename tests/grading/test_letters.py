@@ -53,3 +53,22 @@ def test_labels_come_off() -> None:
     assert without_label("B. MRI", ("CT", "MRI")) == "MRI"
     assert without_label("A. MRI", ("CT", "MRI")) == "A. MRI"  # not its letter
     assert grade("Which?", "B) MRI", "B", options=["CT", "MRI"]).correct
+
+
+@pytest.mark.parametrize(
+    ("prediction", "correct"),
+    [
+        ("B", True),
+        ("bladder", True),
+        ("The bladder is not seen.", True),
+        ("B is not seen.", True),
+        ("There is no bladder.", True),
+        ("The bladder is seen.", False),
+        ("not B", False),
+        ("The spleen is not seen.", False),
+        ("The bladder and the spleen are not seen.", False),
+    ],
+)
+def test_what_is_not_there_is_the_option_that_is_denied(prediction: str, correct: bool) -> None:
+    options = ["Liver", "Bladder", "Spleen"]
+    assert grade("Which organ is not seen?", "B", prediction, options=options).correct is correct

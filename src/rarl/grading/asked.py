@@ -31,6 +31,7 @@ class Asked:
     negated: bool
     of_image: bool  # whether it, as a whole, is normal
     limit: Quantity | None  # "more than two", "2"
+    rivals: frozenset[str]  # what it is compared with: the right one, in "is the left one smaller than the right one?"
     bounded: bool  # what is asked is the limit, which is no part of `content`
 
 
@@ -58,8 +59,21 @@ def asked_of(question: Words) -> Asked:
     state = settled & {"normal", "abnormal"}
     of_image = bool(state) and frozenset(meaning) - state <= word_set("polarity", "image") | {"abnormal"}
     content = frozenset(meaning)
+    than = words.index("than") if "than" in words else len(words)
+    rivals = content.intersection(words[than:]) - set(words[:than])
     return Asked(
-        content, key or meaning, settled, relevant, place, neutral, existential, negated, of_image, limit, bounded
+        content,
+        key or meaning,
+        settled,
+        relevant,
+        place,
+        neutral,
+        existential,
+        negated,
+        of_image,
+        limit,
+        rivals,
+        bounded,
     )
 
 

@@ -15,6 +15,7 @@ from rarl.grading.tables import Words, fillers, word_set
 
 _CUES = frozenset(("no", "not"))
 _DETERMINERS = frozenset(("a", "an", "the", "any"))
+_EQUAL = frozenset(("equal", "same", "similar"))
 _ONLY = frozenset(("only", "just"))
 
 
@@ -170,6 +171,8 @@ def _stance(asked: Asked, clause: Words, denied: tuple[bool, ...]) -> bool | Non
     if clause[-1] == "not" and affirmed:
         against |= asked.qualities or {asked.key[-1]}  # "the right lung is clear, the left one is not"
     key, named = set(asked.key), affirmed | against
+    if asked.rivals and named & (asked.rivals | _EQUAL) and not against:
+        return _compared(asked, clause, affirmed)
     if asked.place and conflict(asked.place, affirmed) and affirmed & (asked.content - asked.place):
         return False  # "is the tip in the right atrium?", "it is in the left atrium"
     if conflict(asked.content - asked.qualities - {"bilateral"}, named):
@@ -201,6 +204,17 @@ def _stance(asked: Asked, clause: Words, denied: tuple[bool, ...]) -> bool | Non
     if not asked.bounded and (key <= affirmed or (of_state and predicate <= affirmed <= asked.content)):
         return True
     return None
+
+
+def _compared(asked: Asked, clause: Words, affirmed: set[str]) -> bool | None:
+    """What a clause says that names both, or the other one: "the right one is larger" to "is the left one smaller?"."""
+    if affirmed & _EQUAL:
+        return False
+    places = [word for word in clause if word in asked.content - asked.qualities]
+    other = places[0] in asked.rivals if places else False
+    if asked.qualities & affirmed:
+        return not other
+    return other if opposites(asked.qualities) & affirmed else None
 
 
 def _measured(asked: Asked, limit: Quantity, clause: Words, denied: tuple[bool, ...], against: set[str]) -> bool | None:
