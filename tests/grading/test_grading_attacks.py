@@ -56,7 +56,7 @@ def vqa_rad():
 
 
 def test_an_open_answer_that_is_taken_back_is_wrong():
-    """3 of 23,000 pass: "not just one" for "just one", and two golds that say the same thing twice."""
+    """2 of 23,000 pass: a gold that says the same thing twice, and a hedge that its question has as well."""
     rows = [
         (question, gold)
         for question, gold in vqa_rad()

@@ -67,3 +67,19 @@ def test_a_denial_of_unclear_reach_is_no_answer(question: str, prediction: str) 
 def test_an_even_number_of_denials_affirms(question: str, prediction: str, says: str | None) -> None:
     assert grade(question, "yes", prediction).correct is (says == "yes")
     assert grade(question, "no", prediction).correct is (says == "no")
+
+
+@pytest.mark.parametrize(
+    ("prediction", "says"),
+    [
+        ("The left kidney is smaller.", "yes"),
+        ("The right kidney is larger than the left.", "yes"),
+        ("The left kidney is larger than the right.", "no"),
+        ("The right kidney is smaller.", "no"),
+        ("The right and left kidney are equal in size.", "no"),
+    ],
+)
+def test_a_comparison_says_which_of_two(prediction: str, says: str) -> None:
+    question = "Is the left kidney smaller than the right kidney?"
+    assert grade(question, says, prediction).correct
+    assert not grade(question, {"yes": "no", "no": "yes"}[says], prediction).correct

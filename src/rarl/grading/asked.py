@@ -9,6 +9,7 @@ from rarl.grading.case import outside_parentheses, plain
 from rarl.grading.claims import denials, deniers
 from rarl.grading.lexicon import lexicon
 from rarl.grading.quantities import Quantity, is_measure, limit_of
+from rarl.grading.slots import findings, predicates
 from rarl.grading.tables import Words, fillers, word_set
 
 
@@ -30,6 +31,7 @@ class Asked:
     negated: bool
     of_image: bool  # whether it, as a whole, is normal
     limit: Quantity | None  # "more than two", "2"
+    rivals: frozenset[str]  # what it is compared with: the right one, in "is the left one smaller than the right one?"
     bounded: bool  # what is asked is the limit, which is no part of `content`
 
 
@@ -42,6 +44,8 @@ def asked_of(question: Words) -> Asked:
     meaning = tuple([word for word in words if _means(word) and not (bounded and is_measure(word))])
     key = tuple([word for word in _thing(words) if word in meaning]) if existential else meaning
     qualities = {word for slot in lexicon().slots if slot.quality for word in meaning if word in slot.stands}
+    if not predicates().isdisjoint(meaning[-1:]):
+        qualities -= findings()  # "is the fracture displaced?"
     if not qualities and not existential and meaning and meaning[-1] in lexicon().stands:
         qualities = {meaning[-1]}
     if existential and not word_set("polarity", "anything_wrong").isdisjoint(words):
@@ -55,8 +59,21 @@ def asked_of(question: Words) -> Asked:
     state = settled & {"normal", "abnormal"}
     of_image = bool(state) and frozenset(meaning) - state <= word_set("polarity", "image") | {"abnormal"}
     content = frozenset(meaning)
+    than = words.index("than") if "than" in words else len(words)
+    rivals = content.intersection(words[than:]) - set(words[:than])
     return Asked(
-        content, key or meaning, settled, relevant, place, neutral, existential, negated, of_image, limit, bounded
+        content,
+        key or meaning,
+        settled,
+        relevant,
+        place,
+        neutral,
+        existential,
+        negated,
+        of_image,
+        limit,
+        rivals,
+        bounded,
     )
 
 

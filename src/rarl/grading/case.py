@@ -61,7 +61,7 @@ class Case:
         else:
             asked, words = _gone_is_absent(asked), _gone_is_absent(words)
         denied = denials(words)
-        if True in denied and _asks_for_absence(asked, words) and _CUES.isdisjoint(wanted):
+        if True in denied and asks_for_absence(asked, words) and _CUES.isdisjoint(wanted):
             denied = _behind_a_cue(asked, words, denied)  # "what is not seen?", "the appendix is not seen"
         asking = questions(words)
         if "?" in wanted:
@@ -87,7 +87,7 @@ def absence() -> frozenset[str]:
     return _CUES | word_set("negation", "after") | word_set("negation", "missing")
 
 
-def _asks_for_absence(question: Words, words: Words) -> bool:
+def asks_for_absence(question: Words, words: Words) -> bool:
     """Whether the question is what is not there, and the answer says it that way and not "X is wrong"."""
     after = word_set("negation", "after") - {"absent"}
     asks = question[:1] and question[0] in word_set("alternatives", "wh") and not absence().isdisjoint(question)

@@ -7,7 +7,17 @@ from collections.abc import Sequence
 from functools import cache, lru_cache
 from itertools import takewhile
 
-from rarl.grading.case import Case, Outcome, denies_the_question, hedged, plain, right, sentences_with, wrong
+from rarl.grading.case import (
+    Case,
+    Outcome,
+    asks_for_absence,
+    denies_the_question,
+    hedged,
+    plain,
+    right,
+    sentences_with,
+    wrong,
+)
 from rarl.grading.claims import denials
 from rarl.grading.kinds import gold_option
 from rarl.grading.letters import Claim, claims, reasons_after
@@ -25,11 +35,12 @@ def grade_choice(case: Case, gold: str, options: Sequence[str], question: str) -
     assert target is not None
     context = context_of(question, gold)
     texts = _texts(tuple(options), context)
-    lettered = claims(case.raw_prediction, options)
+    missing = asks_for_absence(case.question, case.prediction)
+    lettered = claims(case.raw_prediction, options, missing)
     letters = {claim.option for claim in lettered}
     stated = _up_to_reasons(case.raw_prediction, lettered[0].end) if lettered else None
     bare = any(map(str.isdecimal, case.raw_prediction))
-    named = _named(flip(read(stated, context)) if stated else case.prediction, texts, bare)
+    named = _named(flip(read(stated, context)) if stated else case.prediction, texts, bare, missing)
     if len(letters) > 1:
         return wrong("several letters")
     labels = ((case.raw_prediction, claim, texts[claim.option]) for claim in lettered)
@@ -73,13 +84,15 @@ def _core(words: Words) -> Words:
     return words[kept[0] : kept[-1] + 1] if kept else words
 
 
-def _named(words: Words, texts: Sequence[Words], bare: bool) -> set[int]:
+def _named(words: Words, texts: Sequence[Words], bare: bool, missing: bool = False) -> set[int]:
     """The options whose whole text is stated; an option inside a longer one that is stated too does not count.
 
     Where none is, the one option that has the same meaningful words in another order. `bare`: it holds a digit,
-    which may be an option's too.
+    which may be an option's too. `missing`: the question asks for what is not there.
     """
     denied = denials(_rejected(words))
+    if missing and not word_set("polarity", "verbs").isdisjoint(words):
+        denied = tuple([not no for no in denied])  # "which is not seen?", "fever is absent"
     places: dict[str, list[int]] = {}
     for at, word in enumerate(words):
         places.setdefault(word, []).append(at)

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import MARKS, SENTENCE_ENDS, read
+from rarl.grading.slots import predicates
 from rarl.grading.tables import Words, fillers, word_set
 
 _CUES = frozenset(("no", "not"))
@@ -244,7 +245,7 @@ def _continues_a_list(words: Words, at: int) -> bool:
 
 def _is_statement(member: Words) -> bool:
     """Whether a list's member says something of an organ: "lungs clear", "heart enlarged"."""
-    return len(member) > 1 and member[-1] in _predicates()
+    return len(member) > 1 and member[-1] in predicates()
 
 
 def _subject_start(words: Words, at: int) -> int:
@@ -272,13 +273,6 @@ def _clause_start(words: Words, at: int) -> int:
 @lru_cache(maxsize=1)
 def _verbs() -> frozenset[str]:
     return word_set("polarity", "verbs") | deniers()
-
-
-@lru_cache(maxsize=1)
-def _predicates() -> frozenset[str]:
-    """What is said of organs: the adjectives of the slot "state"."""
-    state = next(slot.stands for slot in lexicon().slots if slot.name == "state")
-    return frozenset(word for word, stand in state.items() if stand == "sound" or word.endswith("ed"))
 
 
 def clauses_of(words: Words) -> Iterator[tuple[int, int]]:

@@ -58,20 +58,20 @@ class Claim(NamedTuple):
     end: int
 
 
-def claims(raw: str, options: Sequence[str]) -> list[Claim]:
-    """The options named and not denied, in order. In an explanation only "the answer is B" names one."""
+def claims(raw: str, options: Sequence[str], missing: bool = False) -> list[Claim]:
+    """The options named and not denied, in order. In an explanation only "the answer is B" names one.
+
+    `missing`: the question asks for what is not there, so that "B is not seen" names it.
+    """
     text = undress(raw)
     if whole := _WHOLE.fullmatch(text):
         number = _index(whole[1])
         return [Claim(number, whole.end(1))] if number < len(options) else []
     found = sorted([*_by_letter(text, tuple(options)), *_by_position(text, options)])
-    found = [row for row in found if row[2] < len(options)]
+    found = [row for row in found if row[2] < len(options) and not _denied(text, row[0], row[1], missing)]
+    found = [row for row in found if not _answered_no(text, row[1], options)]
     reasons = reasons_after(text, found[0][0]) if found else 0
-    return [
-        Claim(option, end)
-        for start, end, option, told in found
-        if (told or start < reasons) and not _denied(text, start, end) and not _answered_no(text, end, options)
-    ]
+    return [Claim(option, end) for start, end, option, told in found if told or start < reasons]
 
 
 def reasons_after(text: str, start: int) -> int:
@@ -142,13 +142,13 @@ def _position() -> re.Pattern[str]:
     )
 
 
-def _denied(text: str, start: int, end: int) -> bool:
+def _denied(text: str, start: int, end: int, missing: bool) -> bool:
     """Whether a denial stands before what names the option, or before its letter or their list, or behind it."""
     letter = max(start, end - 1)
     return bool(
         _DENIED_TOLD.search(text[max(0, start - _BEFORE) : start])
         or _DENIED_BEFORE.search(text[max(0, letter - 2 * _BEFORE) : letter])
-        or _DENIED_AFTER.match(text, end)
+        or (not missing and _DENIED_AFTER.match(text, end))
     )
 
 

@@ -45,7 +45,7 @@ def is_quantity(words: Words) -> bool:
 @cache
 def _beside() -> frozenset[str]:
     """What may stand beside a number in an answer that is nothing else."""
-    return fillers() | JOINS | BOUNDS | units().keys() | {"between"}
+    return fillers() | JOINS | BOUNDS | units().keys() | {"between", "old", "age", "aged"}
 
 
 @lru_cache(maxsize=1 << 12)

@@ -10,7 +10,7 @@ from itertools import chain
 from rarl.grading.bounds import Bounds
 from rarl.grading.lexicon import Phrases, indexed, lexicon, rewrite_words
 from rarl.grading.numerals import arabic
-from rarl.grading.spelling import Spellings, normal_form, put_right, spellings
+from rarl.grading.spelling import Spellings, normal_form, put_right, roots, spellings
 from rarl.grading.tables import Words, fillers, language, word_set
 from rarl.grading.undressing import undress
 from rarl.grading.units import in_base_units
@@ -229,8 +229,9 @@ def _rewrite_phrases(words: list[str], phrases: Phrases) -> list[str]:
 
 @cache
 def _sure() -> frozenset[str]:
-    """Words that are no slip of another."""
-    return lexicon().known | fillers()
+    """Words that are no slip of another, and what their forms come from."""
+    known = lexicon().known | fillers()
+    return known.union(root for word in known for root in roots(word) if len(word) - len(root) > 1)
 
 
 @cache

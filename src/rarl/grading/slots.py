@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache
 
 from rarl.grading.lexicon import lexicon
@@ -56,3 +56,19 @@ def conflict(gold: Collection[str], prediction: Collection[str]) -> str | None:
         return None
     stated = stands(prediction)
     return next((slot for slot in taken if not stated.get(slot, set()) <= taken[slot]), None)
+
+
+@cache
+def predicates() -> frozenset[str]:
+    """What is said of organs: the adjectives of the slot "state", and not "fracture"."""
+    return frozenset(word for word, stand in _states().items() if stand == "sound" or word.endswith("ed"))
+
+
+@cache
+def findings() -> frozenset[str]:
+    """The nouns of the slot "state"."""
+    return frozenset(_states()) - predicates()
+
+
+def _states() -> Mapping[str, str]:
+    return next(slot.stands for slot in lexicon().slots if slot.name == "state")

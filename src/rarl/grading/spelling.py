@@ -73,9 +73,17 @@ def spellings(tokens: Iterable[str]) -> Spellings:
 
 
 def put_right(written: str, right: Spellings, sure: frozenset[str]) -> str:
-    """The one word that this is a slip of; itself where there is none, or where a form of it is a word of its own."""
+    """The one word that this is a slip of; itself where there is none, or where a form of it is a word of its own.
+
+    `sure` holds the words that are spelled right and their roots.
+    """
     near = [word for word in right.get(written[0], ()) if abs(len(word) - len(written)) < 2]
-    if not near or len(written) < _LONG or written in near or not sure.isdisjoint(normal_form(written)):
+    if (
+        not near
+        or len(written) < _LONG
+        or written in near
+        or not sure.isdisjoint((*normal_form(written), *roots(written)))
+    ):
         return written
     meant = [word for word in near if _is_slip(written, word)]
     return meant[0] if len(meant) == 1 else written

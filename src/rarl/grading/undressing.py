@@ -20,6 +20,7 @@ _BOUND = re.compile(r"([<>\u2264\u2265])\s?(=?)\s?(?=\d)")
 _OR_MORE = re.compile(r"(?<![\w.])(\d+)\+(?!\w)")
 _SHORT = re.compile(r"\bw/(o\b)?", re.IGNORECASE)
 _YEARS_OLD = re.compile(r"(?<=\d)[ -]?y/o\b", re.IGNORECASE)
+_THAT_IS = re.compile(r"\bi\.\s?e\b\.?", re.IGNORECASE)
 _FIRST, _SECOND = re.compile(r"(?<!\w)\(?1[.)]\s*(?=[^\W\d])"), re.compile(r"(?<!\w)\(?2[.)]\s*(?=[^\W\d])")
 _NUMBERED = re.compile(r"(?<!\w)\(?\d{1,2}[.)]\s*(?=[^\W\d])")
 _WORDED = {
@@ -44,10 +45,10 @@ def undress(text: str) -> str:
         text = _DRESS.sub(" ", text.replace("\\%", "%")).replace("[", "(").replace("]", ")")
     if "+" in text:
         text = _OR_MORE.sub(r"at least \1", text)
-    if "w/" in text or "W/" in text:
-        text = _SHORT.sub(lambda found: "without " if found[1] else "with ", text)
-    if "/o" in text or "i.e" in text:
-        text = _YEARS_OLD.sub(" year old", text).replace("i.e.", "that is")
+    if "/" in text:
+        text = _YEARS_OLD.sub(" year old", _SHORT.sub(lambda found: "without " if found[1] else "with ", text))
+    if ".e" in text or ".E" in text:
+        text = _THAT_IS.sub("that is", text)
     if "1" in text and "2" in text and _FIRST.search(text) and _SECOND.search(text):
         text = _NUMBERED.sub(", ", text)  # 1. liver 2. spleen
     return text.replace("\t", "\n")

@@ -43,20 +43,21 @@ def in_base_units(words: Sequence[str]) -> list[str]:
     known = units()
     if known.keys().isdisjoint(words):
         return list(words)
-    out: list[str] = []
-    unit: Unit | None = None
-    joined = False  # whether what stands behind belongs to an amount that goes on here
-    for at in range(len(words) - 1, -1, -1):
-        word = words[at]
-        if word[0].isdecimal() and NUMBER.fullmatch(word):
-            if unit and joined:
-                out += (base_units()[unit.dimension], in_digits(Fraction(word) * unit.factor))
-            else:
-                out.append(word)
-            joined = at > 0 and words[at - 1] in JOINS
-        elif word in known and at and NUMBER.fullmatch(words[at - 1]):
-            unit, joined = known[word], True
-        else:
-            joined = joined and word in JOINS and at > 0 and words[at - 1] != word
-            out.append(word)
-    return out[::-1]
+    new: dict[int, tuple[str, ...]] = {}  # place -> what stands there instead
+    for place in [at for at, word in enumerate(words) if word in known]:
+        at = place - 1
+        if at < 0 or not NUMBER.fullmatch(words[at]):
+            continue
+        unit, new[place] = known[words[place]], ()
+        while at >= 0 and NUMBER.fullmatch(words[at]):
+            new[at] = (in_digits(Fraction(words[at]) * unit.factor), base_units()[unit.dimension])
+            at = _before_joins(words, at)
+    return [word for at, old in enumerate(words) for word in new.get(at, (old,))] if new else list(words)
+
+
+def _before_joins(words: Sequence[str], at: int) -> int:
+    """The place before the words that join this one to what stands before; -1 where none do."""
+    first = at
+    while at > 0 and words[at - 1] in JOINS and words[at - 1] != words[at]:
+        at -= 1
+    return at - 1 if at < first else -1

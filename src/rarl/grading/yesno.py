@@ -8,13 +8,14 @@ from rarl.grading.asked import Asked, asked_of, denied_opposites, empty, opposit
 from rarl.grading.case import Case, Outcome, hedged, plain, right, sentences_with, wrong
 from rarl.grading.claims import beyond_be, clauses_of, deniers, questions
 from rarl.grading.lexicon import lexicon
-from rarl.grading.quantities import is_measure, within
+from rarl.grading.quantities import Quantity, is_measure, within
 from rarl.grading.reading import MARKS
 from rarl.grading.slots import conflict, stands, two_valued
 from rarl.grading.tables import Words, fillers, word_set
 
 _CUES = frozenset(("no", "not"))
 _DETERMINERS = frozenset(("a", "an", "the", "any"))
+_EQUAL = frozenset(("equal", "same", "similar"))
 _ONLY = frozenset(("only", "just"))
 
 
@@ -38,10 +39,11 @@ def grade_yesno(case: Case, gold: bool) -> Outcome:
 def _words_said(words: Words, question: Words) -> Iterator[bool]:
     """Each yes and each no that is an answer of its own, not a determiner."""
     alone = plain(words)
-    if len(alone) == 1 and alone[0] in word_set("polarity", "yes_alone"):
-        yield True
-    if len(alone) == 1 and alone[0] in word_set("polarity", "no_alone"):
-        yield False
+    if len(alone) == 1 and not (asked_of(question).negated and alone[0] in word_set("polarity", "there_alone")):
+        if alone[0] in word_set("polarity", "yes_alone"):
+            yield True
+        if alone[0] in word_set("polarity", "no_alone"):
+            yield False
     yes, no = word_set("polarity", "yes"), word_set("polarity", "no")
     for at, word in enumerate(words):
         if word in yes:
@@ -166,7 +168,11 @@ def _stance(asked: Asked, clause: Words, denied: tuple[bool, ...]) -> bool | Non
     pairs = [pair for pair in zip(clause, denied, strict=True) if pair[0] not in empty() and pair[0] not in deniers()]
     affirmed = {word for word, no in pairs if not no}
     against = {word for word, no in pairs if no}
+    if clause[-1] == "not" and affirmed:
+        against |= asked.qualities or {asked.key[-1]}  # "the right lung is clear, the left one is not"
     key, named = set(asked.key), affirmed | against
+    if asked.rivals and named & (asked.rivals | _EQUAL) and not against:
+        return _compared(asked, clause, affirmed)
     if asked.place and conflict(asked.place, affirmed) and affirmed & (asked.content - asked.place):
         return False  # "is the tip in the right atrium?", "it is in the left atrium"
     if conflict(asked.content - asked.qualities - {"bilateral"}, named):
@@ -184,8 +190,8 @@ def _stance(asked: Asked, clause: Words, denied: tuple[bool, ...]) -> bool | Non
         return None  # "is there a mass in the liver?", "there is a mass in the spleen"
     if beyond and affirmed and not set(clause) & word_set("polarity", "verbs"):
         return None  # a noun phrase that says more than the question is no statement on it
-    if asked.limit and (beyond.isdisjoint(named) or not named.isdisjoint(key)):
-        measured = within(asked.limit, clause, denied)
+    if asked.limit and (not beyond or named & key):
+        measured = _measured(asked, asked.limit, clause, denied, against)
         if measured is False or (measured and asked.limit.bound):
             return measured
     if asked.existential and _sound(asked, affirmed, named):
@@ -198,6 +204,23 @@ def _stance(asked: Asked, clause: Words, denied: tuple[bool, ...]) -> bool | Non
     if not asked.bounded and (key <= affirmed or (of_state and predicate <= affirmed <= asked.content)):
         return True
     return None
+
+
+def _compared(asked: Asked, clause: Words, affirmed: set[str]) -> bool | None:
+    """What a clause says that names both, or the other one: "the right one is larger" to "is the left one smaller?"."""
+    if affirmed & _EQUAL:
+        return False
+    places = [word for word in clause if word in asked.content - asked.qualities]
+    other = places[0] in asked.rivals if places else False
+    if asked.qualities & affirmed:
+        return not other
+    return other if opposites(asked.qualities) & affirmed else None
+
+
+def _measured(asked: Asked, limit: Quantity, clause: Words, denied: tuple[bool, ...], against: set[str]) -> bool | None:
+    """Whether what a clause states is within the question's limit; that there are none is an amount as well."""
+    things = {word for word in asked.key if word != "multiple" and not is_measure(word)}
+    return within(limit, ("0",), (False,)) if things and things <= against else within(limit, clause, denied)
 
 
 def _opposite(asked: Asked, affirmed: set[str], named: set[str], clause: Words) -> bool:
