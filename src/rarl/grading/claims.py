@@ -13,6 +13,7 @@ from rarl.grading.tables import Words, fillers, word_set
 
 _CUES = frozenset(("no", "not"))
 _PRONOUNS = frozenset(("it", "they", "this", "these", "both", "one"))  # begin a sentence that goes on about the last
+_MEMBER = 4  # so early the "or" stands that joins the last two members of a list
 _GAP = 3  # modifiers between a number and its noun: "two small bright lesions"
 
 
@@ -212,11 +213,12 @@ def _continues_a_list(words: Words, at: int) -> bool:
         at += 1
     if not member or member[0] in word_set("negation", "stops"):
         return False
-    return member[0] in ("or", "nor", "and") or (
-        len(member) <= 3
-        and not (set(member) & word_set("negation", "openers"))
-        and at < len(words)
-        and words[at] == ","
+    if member[0] in ("or", "nor", "and"):
+        return True
+    short = not set(member) & word_set("negation", "openers")
+    return short and (
+        (len(member) <= 3 and at < len(words) and words[at] == ",")
+        or any(joint in member[:_MEMBER] for joint in ("or", "nor"))  # "no collapse, pleural effusion or mass"
     )
 
 
