@@ -164,6 +164,7 @@ RULE_OUT = "There is no pneumonia. This suggests tuberculosis."
         ("Thin walls and clear fluid suggest a simple cyst.", "hemangioma", FINDING, 0.0),
         ("A simple cyst lies beside it.", "hemangioma", FINDING, 0.5),  # seen too, not concluded
         ("The nodule suggests a melanoma.", "skin cancer", FINDING, 0.5),  # is one
+        ("No kidney is seen on the left.", "left renal agenesis", FINDING, 1.0),  # what is not there is denied
         # options: supposed, other words, and what only other options hold
         ("The tail leaves meningioma. A glioma would be darker.", "meningioma", TUMOURS, 1.0),
         ("The dura is thick: a glioma, not a meningioma.", "meningioma", TUMOURS, 0.0),

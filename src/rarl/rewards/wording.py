@@ -36,6 +36,7 @@ class Wording:
     hedges: frozenset[str]
     sound: frozenset[str]
     roles: frozenset[str]
+    absences: frozenset[str]
     elsewhere: frozenset[str]
     process: frozenset[str]
     supposing: frozenset[str]
@@ -84,7 +85,7 @@ _SETS = (
         "roles",
     ),
     *("elsewhere", "process", "supposing", "summing", "after_a_person", "of_this", "definite", "sides", "defining"),
-    *("general_verbs",),
+    *("general_verbs", "absences"),
 )
 
 
