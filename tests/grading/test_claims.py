@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rarl.grading import Mention, mentions
+from rarl.grading.claims import Statement, normal_words, statements
+from rarl.grading.reading import context_of
 
 TABLE = """
 There are no lesions.                                            | no lesions        | affirmed
@@ -37,6 +39,16 @@ The left lung is clear without lesions.                          | left         
 no mass, effusion, or pneumothorax                               | mass              | denied
 no mass, effusion, or pneumothorax                               | effusion          | denied
 no mass, effusion, or pneumothorax                               | pneumothorax      | denied
+No consolidation, pleural effusion or mass.                      | effusion          | denied
+No consolidation, pleural effusion or mass.                      | mass              | denied
+No mass, the lung is dark or grey.                               | dark              | affirmed
+An opacity without cavitation is visible in the left lung.       | left              | affirmed
+An opacity without cavitation is visible in the left lung.       | cavitation        | denied
+MRI rather than CT was used in the chest.                        | chest             | affirmed
+MRI rather than CT was used in the chest.                        | CT                | denied
+A mass, without effusion, is in the right lung.                  | right             | affirmed
+Instead of a cyst, a mass is seen.                               | mass              | affirmed
+Instead of a cyst, a mass is seen.                               | cyst              | denied
 No mass, but a nodule is seen                                    | nodule            | affirmed
 No mass and a nodule on the right                                | nodule            | affirmed
 There is no other lesion.                                        | lesion            | affirmed
@@ -83,6 +95,25 @@ words = st.lists(st.sampled_from(re.split(" ", WORDS)), max_size=15).map(" ".joi
 @pytest.mark.parametrize(("text", "phrase", "expected"), ROWS, ids=lambda cell: cell[:40])
 def test_mentions(text, phrase, expected):
     assert mentions(text, phrase) is Mention(expected)
+
+
+def test_statements_by_hand():
+    one, two, both = {"nodule", "right"}, {"it", "small"}, {"nodule", "right", "it", "small"}
+    assert statements("Nodule right. It small.") == (
+        Statement(frozenset(one), frozenset()),
+        Statement(frozenset(two), frozenset()),
+        Statement(frozenset(both), frozenset()),
+    )
+    (denied,) = statements("No nodule. Is it small?")[:1]
+    assert denied == Statement(frozenset({"no"}), frozenset({"nodule"}))
+    assert statements("") == ()
+
+
+def test_the_question_settles_abbreviations():
+    modality = context_of("Which imaging modality is this?")
+    assert mentions("Magnetic resonance is shown.", "MR", modality) is Mention.AFFIRMED
+    assert mentions("Magnetic resonance is shown.", "MR") is Mention.ABSENT
+    assert normal_words("Magnetic resonance imaging.") == ("mri",)
 
 
 @given(text=st.text(max_size=80) | words, phrase=st.text(max_size=20))

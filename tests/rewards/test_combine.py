@@ -72,7 +72,7 @@ def test_parts_that_do_not_apply_are_absent_for_the_whole_group(default, rollout
     assert direct.total == pytest.approx(DEFAULT.weights["format"] + DEFAULT.weights["accuracy"])
     assert set(think.parts) == {"format", "accuracy", "grounding", "consistency", "substance"}
     # what substance the gold text has (test_substance.py) gates the others of reasoning
-    assert think.total == pytest.approx(0.1 + 1.0 + (0.4 + 0.2 + 0.1) * (0.8 + 0.2 * 10 / 11))
+    assert think.total == pytest.approx(0.1 + 1.0 + (0.4 + 0.2 + 0.1) * (0.8 + 0.2 * 8 / 13))
 
 
 def test_nothing_to_score(default):

@@ -14,6 +14,14 @@ LESION = {"question": "Has this patient got a lesion?", "options": [], "kind": "
 BRIGHT = {"question": "Can a bright lesion be seen here?", "options": [], "kind": "yesno"}
 DARK = {"question": "Do you find any dark lesion?", "options": [], "kind": "yesno"}
 EFFUSION = {"question": "Is there a pleural effusion?", "options": [], "kind": "yesno"}
+YESNO = {"options": [], "kind": "yesno"}
+TORN = {"question": "Is the ligament torn?", **YESNO}
+LEFT_MASS = {"question": "Is there a mass in the left breast?", **YESNO}
+OPEN = {"options": [], "kind": "open", "facts": []}
+MODALITY = {"question": "Which imaging modality is shown?", **OPEN}
+NECROSIS = {"question": "Which type of necrosis is it?", **OPEN}
+FINDING = {"question": "What is the main finding?", **OPEN}
+TUMOURS = {"question": "Which tumour is it?", "options": ["glioma", "meningioma", "lymphoma"], "facts": []}
 PLAIN = {"facts": []}  # nothing known about what the values could be
 
 ANSWERS = [("left", SIDE), ("yes", LESION), ("2", COUNT), ("2", NODULES), ("tuberculosis", DIAGNOSIS)]
@@ -109,6 +117,63 @@ RULE_OUT = "There is no pneumonia. This suggests tuberculosis."
         ("The angle is filled and no vessels pass it.", "yes", EFFUSION, 0.5),
         ("No intact fibres are seen.", "yes", {"question": "Is it torn?", "options": [], "kind": "yesno"}, 0.5),
         ("It is grossly dilated.", "yes", {"question": "Is the duct normal?", "options": [], "kind": "yesno"}, 0.0),
+        ("No intact fibres of the ligament are seen.", "yes", TORN, 0.5),
+        # by the rules of grading, and by signs
+        ("The heart is markedly enlarged.", "yes", {"question": "Is there cardiomegaly?", **YESNO}, 1.0),
+        ("The heart is markedly enlarged.", "no", {"question": "Is there cardiomegaly?", **YESNO}, 0.0),
+        ("The left angle is blunted.", "yes", EFFUSION, 1.0),
+        ("The left angle is blunted.", "no", EFFUSION, 0.0),
+        ("Both angles are sharp.", "no", EFFUSION, 1.0),
+        ("No blunting of either angle is seen.", "yes", EFFUSION, 0.0),
+        ("A meniscus is seen. But the pleural space is normal.", "yes", EFFUSION, 0.0),  # taken back
+        ("A mass lies in the right breast; the left breast is clear.", "yes", LEFT_MASS, 0.0),
+        ("A mass lies in the left breast. The right breast is clear.", "yes", LEFT_MASS, 1.0),
+        # counted one by one
+        ("One nodule is at the left apex and another at the hilum.", "2", NODULES, 1.0),
+        ("One nodule is at the left apex and another at the hilum.", "3", NODULES, 0.0),
+        ("One nodule is on the left, a second on the right and a third behind the heart.", "3", NODULES, 1.0),
+        ("One nodule is on the left, a second on the right and a third behind the heart.", "2", NODULES, 0.0),
+        ("A nodule lies on the left and a nodule on the right; there is no third.", "2", NODULES, 1.0),
+        ("A nodule lies in each lung.", "2", NODULES, 1.0),
+        ("I see three nodules: one on the left, one on the right, one at the base.", "3", NODULES, 1.0),
+        ("I see three nodules: one on the left, one on the right, one at the base.", "2", NODULES, 0.0),
+        ("There are two nodules, one left and another right.", "2", NODULES, 1.0),
+        ("A pair of nodules is seen.", "2", NODULES, 1.0),
+        ("A solitary nodule is seen.", "2", NODULES, 0.0),
+        ("A nodule is seen at the apex.", "2", NODULES, 0.0),
+        ("Nodules are seen at the apex.", "2", NODULES, 0.5),
+        ("A single fracture is seen. No other fracture.", "1", {**NODULES, "question": "How many fractures?"}, 1.0),
+        ("The aorta reaches 5.5 cm.", "5.5 cm", {**NODULES, "question": "How wide is it?"}, 1.0),
+        ("The aorta reaches 55 mm.", "5.5 cm", {**NODULES, "question": "How wide is it?"}, 1.0),
+        ("The aorta reaches 32 mm.", "5.5 cm", {**NODULES, "question": "How wide is it?"}, 0.0),
+        # other words for the answer, what excludes it, and what only denies the other
+        ("Bone is dark: magnetic resonance.", "MRI", MODALITY, 1.0),
+        ("A plain chest radiograph of the lungs.", "x-ray", MODALITY, 1.0),
+        ("A T2-weighted slice with bright fluid.", "MRI", MODALITY, 1.0),
+        ("Dense bone in computed tomography.", "MRI", MODALITY, 0.0),
+        ("The slice is an MRI rather than a CT.", "MRI", MODALITY, 1.0),
+        ("The slice is an MRI rather than a CT.", "CT", MODALITY, 0.0),
+        ("Instead of a CT, an MRI slice is shown.", "MRI", MODALITY, 1.0),
+        ("An MRI slice, without contrast.", "MRI", MODALITY, 1.0),
+        ("Both lungs are hazy, left and right.", "bilateral", SIDE | PLAIN, 1.0),
+        ("The left and the right lung are hazy.", "bilateral", SIDE | PLAIN, 1.0),
+        ("The nodule is in the left lung. No effusion is on the left.", "left", SIDE | PLAIN, 1.0),
+        ("The disc lies on the right of the macula, so this is the left lung.", "right", SIDE | PLAIN, 0.0),
+        ("Liquid debris and pus, as in liquefactive necrosis.", "caseous necrosis", NECROSIS, 0.0),
+        ("Cheesy debris among giant cells and epithelioid cells.", "caseous necrosis", NECROSIS, 1.0),
+        ("Thin walls and clear fluid suggest a simple cyst.", "hemangioma", FINDING, 0.0),
+        ("A simple cyst lies beside it.", "hemangioma", FINDING, 0.5),  # seen too, not concluded
+        ("The nodule suggests a melanoma.", "skin cancer", FINDING, 0.5),  # is one
+        ("No kidney is seen on the left.", "left renal agenesis", FINDING, 1.0),  # what is not there is denied
+        # options: supposed, other words, and what only other options hold
+        ("The tail leaves meningioma. A glioma would be darker.", "meningioma", TUMOURS, 1.0),
+        ("The dura is thick: a glioma, not a meningioma.", "meningioma", TUMOURS, 0.0),
+        (
+            "The insula on the left is dark.",
+            "right MCA",
+            {"question": "Where?", "options": ["left MCA", "right MCA"]},
+            0.0,
+        ),
         # nothing that could lead anywhere
         *(("...", answer, asked, 0.0) for answer, asked in ANSWERS),
         ("I look at the image and see it.", "left", SIDE, 0.0),

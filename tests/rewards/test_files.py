@@ -64,6 +64,22 @@ def test_facts_may_be_phrases_or_a_table(score):
     assert phrases["parts"]["grounding"] == table["parts"]["grounding"] == 1.0
 
 
+@pytest.mark.parametrize(
+    ("facts", "grounding"),
+    [
+        (["blunted left costophrenic angle", "no mass"], 2 / 3),
+        ({"left costophrenic angle": "blunted"}, 1.0),
+        ({"angle": ["blunted", "left"]}, 1.0),
+        ({"mass": False}, 0.0),
+        ({"blunted angle": True, "side": "right"}, 2 / 4),  # the other side is wrong
+        ("left angle blunted", 1.0),
+    ],
+)
+def test_facts_as_a_user_writes_them(score, facts, grounding):
+    _, (row,) = score([{**ROW, "facts": facts}])
+    assert row["parts"]["grounding"] == pytest.approx(grounding)
+
+
 def test_the_same_bytes_twice_and_never_over_a_file(score, tmp_path):
     score([ROW] * 3)
     score([ROW] * 3, name="again.jsonl")

@@ -1,7 +1,7 @@
 import pytest
 
 from rarl.rewards.columns import columns
-from rarl.rewards.grounding import Counts, against_facts, against_rationale, grounding
+from rarl.rewards.grounding import Counts, against_facts, against_phrases, against_rationale, grounding, phrase_of
 from rarl.types import Fact, Shape
 
 RATIONALE = "There is a large right pleural effusion. No pneumothorax. The heart is enlarged."
@@ -119,3 +119,58 @@ def test_facts_without_a_value_leave_nothing_to_state(rollout):
     row = {name: values[0] for name, values in columns([rollout("").prompt]).items()}
     row |= {"facts": [{"name": "side", "value": None, "alternatives": ["left", "right"]}], "rationale": None}
     assert not grounding.applies(**row)
+
+
+PHRASES = ("opacity in the right lower lobe", "no effusion", "normal heart size")
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "right", "wrong", "missing"),
+    [
+        ("In the right lower lobe there is an opacity. No effusion. The heart is normal in size.", 3, 0, 0),
+        ("There is opacification. It is in the lower lobe on the right.", 1, 0, 2),  # taken together
+        ("There is an opacity in a lobe.", 0.5, 0, 2.5),  # two words of four
+        ("There is a lobe.", 0, 0, 3),  # one of four is too little
+        ("There is an opacity in the left lower lobe.", 0, 1, 3),  # another side
+        ("There is no opacity in the right lower lobe.", 0, 1, 3),
+        ("There is a large effusion.", 0, 1, 3),
+        ("An effusion is absent, and the heart is not normal.", 1, 1, 2),
+        ("No effusion. A hernia and a fracture are seen.", 1, 0.5, 2),  # a quarter for each invention
+        ("There is an effusion. No effusion.", 0, 1, 3),
+        ("", 0, 0, 3),
+    ],
+)
+def test_against_phrases_by_hand(reasoning, right, wrong, missing):
+    assert against_phrases(reasoning, PHRASES, "What is wrong?") == Counts(right, wrong, missing)
+
+
+def test_what_is_asked_and_its_signs_are_no_inventions():
+    counts = against_phrases("The angle is blunted by an effusion.", ["left"], "Is there a pleural effusion? yes")
+    assert counts.wrong == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "phrase"),
+    [
+        ("no effusion", "no effusion", "no effusion"),
+        ("side", "left", "left"),
+        ("heart", "normal", "heart normal"),
+        ("effusion", "False", "no effusion"),
+        ("effusion", "absent", "no effusion"),
+        ("effusion", "present", "effusion"),
+        ("nodules", "2", "nodules 2"),
+    ],
+)
+def test_a_fact_as_a_phrase(name, value, phrase):
+    assert phrase_of(Fact(name, value)) == phrase
+
+
+def test_what_is_true_in_general_is_not_right(value):
+    asked = {"question": "What is it?", "options": [], "kind": "open", "rationale": None}
+    lecture = "Pneumonia is an infection of the lung with consolidation."
+    seen = "Consolidation of the lung is seen."
+    facts = [{"name": "lung consolidation", "value": "lung consolidation"}]
+    assert value(grounding, seen, "pneumonia", facts=facts, **asked) == 1.0
+    assert value(grounding, lecture, "pneumonia", facts=facts, **asked) == 0.0
+    asked["rationale"] = "Consolidation of the lung."
+    assert value(grounding, lecture, "pneumonia", facts=[], **asked) == 0.0

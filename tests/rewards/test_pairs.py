@@ -30,7 +30,7 @@ def scored(tmp_path_factory):
 
 
 def test_there_are_enough_pairs_of_enough_families():
-    assert len(PAIRS) == 378
+    assert len(PAIRS) == 413
     assert len({pair["family"] for pair in PAIRS}) > 250
 
 
@@ -41,9 +41,9 @@ def test_the_honest_completion_earns_more(scored):
 
 def test_honest_reasoning_is_not_punished(scored):
     parts = [honest["parts"] for _, honest, _ in scored]
-    assert sum(part["accuracy"] == 1.0 for part in parts) >= 375
-    assert sum(part["substance"] >= 0.5 for part in parts) >= 340
-    assert sum(part["consistency"] >= 0.5 for part in parts) >= 365
+    assert sum(part["accuracy"] == 1.0 for part in parts) >= 410
+    assert sum(part["substance"] >= 0.5 for part in parts) >= 370
+    assert sum(part["consistency"] >= 0.5 for part in parts) >= 400
 
 
 def test_ordinary_radiology_english_is_paid_in_full(tmp_path):

@@ -23,11 +23,11 @@ FILLER = [
 
 
 def by_hand(observed: int, own: int, words: int, hollow: int = 0) -> float:
-    return min(1, observed / 3, own / 2) * 0.5**hollow * (0.8 + 0.2 * own / words)
+    return min(1, observed / 3, own / 2) * 0.5**hollow * (0.8 + 0.2 * 8 / (8 + words - min(own, 6)))
 
 
 def test_gold_earns_nearly_all(value, gold):
-    assert value(substance, gold) == pytest.approx(0.8 + 0.2 * 10 / 11)
+    assert value(substance, gold) == pytest.approx(by_hand(11, 10, 11))
 
 
 @pytest.mark.parametrize("filler", FILLER)
@@ -48,7 +48,7 @@ def test_saying_it_again_costs(value, gold, repeated, words):
     once, twice = (value(substance, f"{gold} {repeated * times}") for times in (1, 2))
     assert once < 0.5 * own
     assert twice < once
-    assert once == pytest.approx(0.5 * (0.8 + 0.2 * 10 / (11 + words)))
+    assert once == pytest.approx(by_hand(11, 10, 11 + words, hollow=1))
 
 
 def test_length_never_pays(value, gold):
@@ -64,8 +64,8 @@ def test_length_never_pays(value, gold):
         # one hollow sentence halves, a second one halves again; "further", "investigation" and "needed" are words too
         ("Let me think. The lesion is small and bright. Further investigation is needed.", by_hand(3, 3, 6, hollow=2)),
         # nothing but what is asked and answered
-        ("This is tuberculosis.", 0.2 * (0.8 + 0.2)),
-        ("It is tuberculosis because this picture does suggest tuberculosis.", 0.2 * (0.8 + 0.2 / 2)),
+        ("This is tuberculosis.", 0.2 * (0.8 + 0.2 * 8 / 9)),
+        ("It is tuberculosis because this picture does suggest tuberculosis.", 0.2 * (0.8 + 0.2 * 8 / 10)),
         # what is not said in words of observation earns nothing
         ("We went to the market and bought apples.", 0.0),
         ("Qwrt zxcv plmk.", 0.0),
@@ -77,7 +77,7 @@ def test_by_hand(value, reasoning, expected):
 
 def test_the_answer_may_be_named_twice(value, gold):
     named = value(substance, f"{gold} So it is tuberculosis.")
-    assert named == pytest.approx(0.8 + 0.2 * 10 / 12)
+    assert named == pytest.approx(by_hand(11, 10, 12))
     assert value(substance, f"{gold} So it is tuberculosis. Hence tuberculosis.") < 0.5 * named
     assert value(substance, "No mass is seen. The left lung is clear. There is no mass.") < 0.5
 

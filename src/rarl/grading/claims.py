@@ -236,7 +236,7 @@ def _continues_a_list(words: Words, at: int) -> bool:
         return True
     if not (word_set("negation", "openers") | deniers()).isdisjoint(member):
         return False
-    joint = next((place for place, found in enumerate(member) if found in ("or", "and")), 0)
+    joint = next((place for place, found in enumerate(member) if found in ("or", "nor", "and")), 0)
     parts = (member[:joint], member[joint + 1 :]) if joint else (member,)
     if any(len(part) > _MEMBER or _is_statement(part) for part in parts):
         return False

@@ -171,6 +171,8 @@ def _to_number(reasoning: str, answer: str, row: Row) -> bool | None:
 def _to_phrase(reasoning: str, answer: str, row: Row) -> bool | None:
     """An open answer: against what excludes it, by facts, opposites and kinds; else by its words, else by its signs."""
     context = context_of(row.question, answer)
+    if not wording().absences.isdisjoint(words(answer)):
+        return True if _meant(reasoning, answer, context) is not Mention.ABSENT else None
     groups = (*fact_groups(row.facts), *wording().opposites)
     verdicts = [_concludes(reasoning, own, others, context) for own, others in _choices(answer, groups, context)]
     if False in verdicts:

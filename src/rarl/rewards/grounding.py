@@ -170,12 +170,13 @@ def against_phrases(reasoning: str, phrases: Sequence[str], asked: str, told: st
     neither a fact nor `asked` (question and answers) holds nor is a sign of, a quarter of one.
     """
     context = context_of(asked, *phrases)
-    shares = [_share(reasoning if told is None else told, phrase, context) for phrase in phrases]
-    right = sum(share for share in shares if share >= SHARE)
-    wrong = sum(
-        share < 1 and _is_contradicted(reasoning, phrase, context)
-        for share, phrase in zip(shares, phrases, strict=True)
-    )
+    right, wrong = 0.0, 0.0
+    for phrase in phrases:
+        share = _share(reasoning if told is None else told, phrase, context)
+        if _is_contradicted(reasoning, phrase, share, context):
+            wrong += 1
+        elif share >= SHARE:
+            right += share
     named = (asked, *phrases, *wording().abnormal, *(phrase for sign in signs_of(asked) for phrase in sign.by))
     given = restating(asked).union(stem(word) for text in named for word in words(text))
     given |= {stem(word) for phrase in phrases for side in sides_of(phrase, context) for word in side}
@@ -191,10 +192,12 @@ def _share(told: str, phrase: str, context: frozenset[str]) -> float:
     return max(alike, default=0) / max(len(wanted | unwanted), 1)
 
 
-def _is_contradicted(reasoning: str, phrase: str, context: frozenset[str]) -> bool:
-    """Whether it is denied, or what it is about is said to be elsewhere."""
-    if together(reasoning, phrase, context) is Mention.DENIED:
+def _is_contradicted(reasoning: str, phrase: str, share: float, context: frozenset[str]) -> bool:
+    """Whether it is denied, be it stated as well, or what it is about is only said to be elsewhere."""
+    if together(reasoning, phrase, context) in (Mention.DENIED, Mention.BOTH):
         return True
+    if share == 1:
+        return False
     wanted, _ = sides_of(phrase, context)
     core = {word for word in wanted if not stands((word,))}
     return any(core <= s.affirmed and conflict(wanted, s.affirmed) for s in statements(reasoning, context))

@@ -110,8 +110,9 @@ def together(text: str, phrase: str, context: frozenset[str] = frozenset()) -> M
     if not wanted | unwanted:
         return Mention.ABSENT
     found = [s for s in statements(text, context) if wanted | unwanted <= s.affirmed | s.denied]
-    narrowest = min((len(s.affirmed | s.denied) for s in found), default=0)
-    said = {wanted <= s.affirmed and unwanted <= s.denied for s in found if len(s.affirmed | s.denied) == narrowest}
+    sizes = [len((s.affirmed | s.denied) - _NO - fillers()) for s in found]
+    narrowest = [s for s, size in zip(found, sizes, strict=True) if size == min(sizes)]
+    said = {wanted <= s.affirmed and unwanted <= s.denied for s in narrowest}
     if not said:
         return Mention.ABSENT
     if len(said) == 2:

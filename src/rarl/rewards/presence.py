@@ -69,6 +69,10 @@ def _holds(reasoning: str, question: str, facts: Sequence[Fact]) -> bool | None:
 def _holds_word(reasoning: str, word: str, question: str, facts: Sequence[Fact]) -> bool | None:
     """Whether the reasoning affirms one word of the question, or denies or excludes it."""
     meant = mentions(reasoning, word)
+    if meant is Mention.DENIED and all(
+        _denies_soundness(s) for s in sentences(reasoning) if mentions(s, word) is meant
+    ):
+        return None  # "no intact fibres are seen"
     if meant is Mention.BOTH:
         # "No lesion on the right. One lesion on the left." does not deny the lesion: it says where there is none.
         denials = [s for s in sentences(reasoning) if mentions(s, word) is Mention.DENIED]
@@ -85,6 +89,11 @@ def _holds_word(reasoning: str, word: str, question: str, facts: Sequence[Fact])
         if len(rivals) < len(alternatives) and any(mentions(reasoning, rival) is Mention.AFFIRMED for rival in rivals):
             return False
     return None
+
+
+def _denies_soundness(sentence: str) -> bool:
+    said = set(words(sentence))
+    return not said.isdisjoint(NEGATORS) and not said.isdisjoint(wording().sound)
 
 
 def _abnormal(reasoning: str) -> bool | None:

@@ -18,7 +18,8 @@ from rarl.rewards.tampering import tampers
 from rarl.rewards.wording import NEGATORS, content_words, numbers, padded, sentences, stem, wording, words
 
 CONCLUSIONS = 2  # sentences that may name the answer without observing anything: "This suggests X. So the answer is X."
-SUPPOSITIONS = 2  # sentences that may say what would be so: "A glioma would be darker."
+ASIDES = 2  # sentences that may say what would be so, or that the rest is normal: "A glioma would be darker."
+REST = 3  # words of observation up to which a sentence on all else says nothing: "The other structures are normal."
 SUPPOSED = 3  # unknown words that such a sentence may hold
 _LABEL = re.compile(  # "Step 2:", "1.", "Findings:"
     r"^\W*(?:step|stage|point|part)?\s*(?:\d{1,2}|[ivx]{1,4})\s*[.:)-]+\s*|^\W*(?:\w+\s+){0,2}\w+\s*:\s+", re.IGNORECASE
@@ -31,7 +32,7 @@ class Sentence(StrEnum):
 
     OBSERVES = "observes"
     CONCLUDES = "concludes"
-    SUPPOSES = "supposes"
+    ASIDE = "aside"  # neither says anything of this image nor fills
     HOLLOW = "hollow"
 
 
@@ -95,7 +96,7 @@ class _Reader:
         self.hollow = 0
         self.words = 0
         self.conclusions = 0
-        self.suppositions = 0
+        self.asides = 0
         self.lectures = False  # whether the last sentence that said anything was general
         self.claims = False
         self.stated: list[str] = []
@@ -114,9 +115,9 @@ class _Reader:
             self.claims |= not _plain().issuperset(words(sentence))
             self.hollow += self.conclusions > CONCLUSIONS
             self.observed |= self._observed(sentence)
-        elif does is Sentence.SUPPOSES:
-            self.suppositions += 1
-            self.hollow += self.suppositions > SUPPOSITIONS
+        elif does is Sentence.ASIDE:
+            self.asides += 1
+            self.hollow += self.asides > ASIDES
         else:
             found = self._observed(sentence)
             self.observed |= found
@@ -135,12 +136,15 @@ class _Reader:
         excused = wording().concluding if self._names_answer(tokens) else frozenset()  # "small, so the answer is B"
         talk = sum(wording().talks(word) and stem(word) not in excused for word in tokens)
         unknown = sum(self._is_unknown(word) and stem(word) not in observed for word in tokens)
-        if observed - self.given and (not talk or talk < len(observed)) and unknown <= len(observed) + 2:
+        own = observed - self.given
+        if wording().rest_phrases.search(padded(tokens)) and len(own) <= REST:
+            return Sentence.ASIDE
+        if own - wording().vague and (not talk or talk < len(observed)) and unknown <= len(observed) + 2:
             return Sentence.OBSERVES
         if self._concludes(tokens) or _only_denies(tokens):
             return Sentence.CONCLUDES
         supposes = not wording().supposing.isdisjoint(tokens) and unknown <= SUPPOSED and not talk
-        return Sentence.SUPPOSES if supposes else Sentence.HOLLOW
+        return Sentence.ASIDE if supposes else Sentence.HOLLOW
 
     def _observed(self, sentence: str) -> set[str]:
         """The stems of its words of observation, abbreviations (SVC, L4) among them."""

@@ -24,7 +24,7 @@ _NUMBERED = re.compile(r"\(?\d{1,2}[.)]")
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The tables. `hollow_phrases` finds one in `padded` words; `judge_talk` and `code` search lower-case text."""
+    """The tables. Phrases are found in `padded` words; `judge_talk` and `code` search lower-case text."""
 
     function_words: frozenset[str]
     looking_words: frozenset[str]
@@ -36,12 +36,15 @@ class Wording:
     hedges: frozenset[str]
     sound: frozenset[str]
     roles: frozenset[str]
+    absences: frozenset[str]
     elsewhere: frozenset[str]
     process: frozenset[str]
     supposing: frozenset[str]
     summing: frozenset[str]
     after_a_person: frozenset[str]
     hollow_phrases: re.Pattern[str]
+    rest_phrases: re.Pattern[str]
+    vague: frozenset[str]  # stems
     judge_talk: re.Pattern[str]
     code: re.Pattern[str]
     general: re.Pattern[str]  # searches words in single spaces
@@ -82,7 +85,7 @@ _SETS = (
         "roles",
     ),
     *("elsewhere", "process", "supposing", "summing", "after_a_person", "of_this", "definite", "sides", "defining"),
-    *("general_verbs",),
+    *("general_verbs", "absences"),
 )
 
 
@@ -95,6 +98,8 @@ def wording() -> Wording:
         **{key: frozenset(table[key].split()) for key in _SETS},
         concluding=frozenset(map(stem, table["concluding"].split())),
         hollow_phrases=_phrases(table["hollow_phrases"]),
+        rest_phrases=_phrases(table["rest_phrases"]),
+        vague=frozenset(map(stem, table["vague"].split())),
         judge_talk=re.compile("|".join(language()["address"]["patterns"])),
         code=re.compile("|".join(table["code_patterns"])),
         general=re.compile("|".join(table["general_patterns"])),
