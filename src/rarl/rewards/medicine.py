@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib.resources import files
+from typing import Any
 
 from rarl.grading import Mention
 from rarl.grading.claims import normal_words, statements
@@ -57,11 +58,9 @@ def medicine() -> Medicine:
     )
 
 
-def _sign(row: Mapping[str, object]) -> Sign:
-    of, same, by, against = (row[key] for key in ("of", "same", "by", "against"))
-    assert isinstance(by, list)
-    assert isinstance(against, list)
-    return Sign(normal_words(str(of)), frozenset(map(stem, words(f"{of} {same}"))), tuple(by), tuple(against))
+def _sign(row: Mapping[str, Any]) -> Sign:
+    same = frozenset(map(stem, words(f"{row['of']} {row['same']}")))
+    return Sign(normal_words(row["of"]), same, tuple(row["by"]), tuple(row["against"]))
 
 
 @lru_cache(maxsize=4096)
