@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from rarl.config import Control
 from rarl.evaluation import Comparison
-from rarl.evaluation.comparison import Line as ComparedLine
 from rarl.evaluation.statistics import FEW
 from rarl.evaluation.summary import BASELINES as CONTROLS
 from rarl.reporting.cards import KINDS
 from rarl.reporting.charts import BASE, STYLES, domain, intervals, scale
-from rarl.reporting.comparing import HEAD, cells
+from rarl.reporting.comparing import HEAD, cells, grouped
 from rarl.reporting.results import Evaluation, Result, Row, headline, percent, points
 from rarl.reporting.sources import Source
 from rarl.types import Estimate
@@ -51,14 +50,13 @@ class Line:
     label: str
     svg: str
     cells: Sequence[str]
-    n: str
     unreliable: bool
     style: int | None = None  # of a row that is a series itself
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`scale` stands above the plots; `columns` are those of the cells."""
+    """`scale` stands above the plots; `columns` are those of the cells, the first of them in the `styles` given."""
 
     title: str
     caption: str
@@ -100,21 +98,16 @@ def headline_table(source: Source, result: Result) -> Headline:
 def comparison_tables(found: Comparison) -> list[Table]:
     """Each metric of a comparison: every run beside the first."""
     runs = {run: place % STYLES for place, run in enumerate(found.runs)}
-    groups: dict[tuple[str, str], list[ComparedLine]] = {}
-    for each in found.lines:
-        groups.setdefault((each.data, each.metric), []).append(each)
     tables = []
-    for (data, metric), members in groups.items():
+    for (data, metric), members in grouped(found).items():
         low, high = domain([each.found for each in members], start=(0.0, 1.0))
         lines = []
         for each in members:
-            _, *words, n, clusters, unscored = cells(each)
             plot = intervals([(runs[each.run], each.found)], low, high)
             few = each.found.low is not None and each.found.clusters < FEW
-            lines.append(Line(each.run, plot, [*words, clusters, unscored], n, few, style=runs[each.run]))
-        columns = (*HEAD[1:-3], *HEAD[-2:])
+            lines.append(Line(each.run, plot, cells(each)[1:], few, style=runs[each.run]))
         title = f"{data}: {metric.replace('_', ' ')}"
-        tables.append(Table(title, "Per cent, with 95 % intervals.", columns, (), scale(low, high), lines))
+        tables.append(Table(title, "Per cent, with 95 % intervals.", HEAD[1:], (), scale(low, high), lines))
     return tables
 
 
@@ -191,7 +184,7 @@ def _table(
     low, high = domain(every, start=(-0.1, 0.3) if signed else (0.0, 1.0))
     words = points if signed else percent
     lines = [_line(name, row, low, high, [words(each) for _, each in row]) for name, row in found.items()]
-    columns, styles = [member.label for member in members], [member.style for member in members]
+    columns, styles = [*(member.label for member in members), "n"], [member.style for member in members]
     return Table(title, caption, columns, styles, scale(low, high, signed=signed), lines)
 
 
@@ -204,7 +197,7 @@ def _line(
 ) -> Line:
     last = next((each for _, each in reversed(row) if each), None)
     few = last is not None and last.low is not None and last.clusters < FEW
-    return Line(label, intervals(row, low, high), cells, f"{last.n:,}" if last else "-", few)
+    return Line(label, intervals(row, low, high), [*cells, f"{last.n:,}" if last else "-"], few)
 
 
 def _largest(found: Iterable[Mapping[str, Mapping[str, Estimate]]]) -> list[str]:

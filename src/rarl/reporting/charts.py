@@ -71,7 +71,7 @@ def curves(series: Sequence[Series], *, percent: bool = False, points: bool = Fa
     parts = [*_grid(x, y, percent)]
     for each in thinned:
         smooth = not points and len(each.line) > _SMOOTHED
-        if smooth and len(series) <= 2:
+        if smooth and len(series) == 1:
             parts.append(_path(each.line, x, y, f"raw {_class(each.style)}"))
         parts.append(_path(smoothed(each.line) if smooth else each.line, x, y, f"line {_class(each.style)}"))
         parts += [_whisker(x.at(step), y.at(low), y.at(high), each.style) for step, low, high in each.limits]

@@ -20,8 +20,8 @@ WARNING, NOTE = "warning", "note"
 _OF_DATA = {"phantom": "The images are drawn phantoms, not patients: nothing here says how it does on real ones."}
 _CONTROLS = {"swapped": "another image", "blank": "a blank one", "question_only": "none"}
 _BLIND_JUDGE = (
-    "The judge did not see the images: its scores of explanations measure how plausible they are, not whether the image "
-    "shows what they say."
+    "The judge did not see the images: its scores of explanations measure how plausible they are, not whether the "
+    "image shows what they say."
 )
 _TONES = {"better": "good", "worse": "bad", "": ""}
 

@@ -44,8 +44,7 @@ class Figure:
 def learning_curves(sources: Sequence[Source]) -> list[Figure]:
     """The figures for which anything was logged: of one run all lines of a panel, of several a figure a line."""
     panels = tomllib.loads((files("rarl.reporting") / "curves.toml").read_text(encoding="utf-8"))["panel"]
-    logged = [source for source in sources if source.metrics]
-    return [figure for panel in panels for figure in _figures(panel, logged)]
+    return [figure for panel in panels for figure in _figures(panel, sources)]
 
 
 def evaluation_curves(sources: Sequence[Source]) -> list[Figure]:
@@ -53,13 +52,14 @@ def evaluation_curves(sources: Sequence[Source]) -> list[Figure]:
     figures = []
     for metric, title in (("accuracy", "Held-out accuracy"), ("reasoning", "Held-out reasoning quality")):
         lines = [
-            (_named(source.label if len(sources) > 1 else "", result.title), _evaluated(source, result, metric))
-            for source in sources
-            for result in source.results
+            (place if len(sources) > 1 else number, _named(source, result, sources), _evaluated(source, result, metric))
+            for place, source in enumerate(sources)
+            for number, result in enumerate(source.results)
         ]
         series = [
             Series(label, [(step, mean) for step, mean, *_ in line], place % STYLES, _limits(line))
-            for place, (label, line) in enumerate(each for each in lines if len(each[1]) > 2)
+            for place, label, line in lines
+            if len(line) > 2
         ]
         if series:
             caption = "Measured on the evaluation's questions at these steps, with 95 % intervals."
@@ -68,13 +68,13 @@ def evaluation_curves(sources: Sequence[Source]) -> list[Figure]:
 
 
 def _figures(panel: Mapping[str, Any], sources: Sequence[Source]) -> list[Figure]:
-    found = {source.label: _lines(panel, source.metrics) for source in sources}
+    found = {source.label: _lines(panel, source.metrics) for source in sources}  # places are looks: all keep theirs
     labels = list(dict.fromkeys(label for lines in found.values() for label in lines))
     if not labels:
         return []
     percent, title, caption = panel.get("percent", False), panel["title"], panel["caption"]
-    if len(sources) == 1:
-        [lines] = found.values()
+    if sum(map(bool, found.values())) == 1:
+        lines = next(filter(None, found.values()))
         series = [Series(label, line, place % STYLES) for place, (label, line) in enumerate(lines.items())]
         return [_figure(title, caption, series, percent=percent)]
     figures = []
@@ -135,5 +135,5 @@ def _line(metrics: Metrics, name: str) -> Line:
     return [(step, value) for step, value in values if value is not None and math.isfinite(value)]
 
 
-def _named(run: str, title: str) -> str:
-    return f"{run}: {title}" if run else title
+def _named(source: Source, result: Result, sources: Sequence[Source]) -> str:
+    return f"{source.label}: {result.title}" if len(sources) > 1 else result.title

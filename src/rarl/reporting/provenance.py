@@ -36,7 +36,6 @@ class Provenance:
 def provenance(source: Source) -> Provenance:
     """What is not known says so."""
     found, config = source.environment, source.config
-    packages = found.get("packages")
     facts = {}
     if config:
         command = found.get("command")
@@ -53,7 +52,7 @@ def provenance(source: Source) -> Provenance:
     return Provenance(
         source.label,
         facts,
-        {name: str(version) for name, version in packages.items()} if isinstance(packages, dict) else {},
+        source.packages,
         {result.title: _evaluation(result) for result in source.results},
         tomli_w.dumps(without_folders(config.model_dump(exclude_none=True))) if config else "",
     )

@@ -43,6 +43,7 @@ class Result:
     before: Evaluation | None
     after: Evaluation
     folder: str = ""
+    _differences: dict[str, Estimate] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def judge(self) -> Mapping[str, Any]:
@@ -56,8 +57,10 @@ class Result:
         """After minus before on the same questions, None without a before."""
         if self.before is None:
             return None
-        seed = int(self.after.summary.settings.get("seed", 0))
-        return change(self.before.records, self.after.records, metric, seed=seed)
+        if metric not in self._differences:  # 10,000 resamples are drawn for it
+            seed = int(self.after.summary.settings.get("seed", 0))
+            self._differences[metric] = change(self.before.records, self.after.records, metric, seed=seed)
+        return self._differences[metric]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import Counter
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from rarl.draws import Draws
@@ -30,23 +31,19 @@ class Slice:
 
     first: int
     last: int
-    counts: Counter[float] = field(default_factory=Counter)  # by value, rounded
+    values: array[float] = field(default_factory=lambda: array("d"))
     failed: int = 0  # could not be scored
 
     @property
-    def n(self) -> int:
-        return self.counts.total()
-
-    @property
     def mean(self) -> float | None:
-        return sum(value * count for value, count in self.counts.items()) / self.n if self.n else None
+        return fmean(self.values) if self.values else None
 
     def shares(self, low: float, high: float) -> list[float]:
         """The share of completions in each of BINS bins from low to high; the last one holds `high` too."""
-        bins = [0] * BINS
-        for value, count in self.counts.items():
-            bins[min(BINS - 1, max(0, int((value - low) / (high - low) * BINS + 1e-9)))] += count
-        return [count / (self.n or 1) for count in bins]
+        counts = [0] * BINS
+        for value in self.values:
+            counts[min(BINS - 1, int((value - low) / (high - low) * BINS + 1e-9))] += 1
+        return [count / (len(self.values) or 1) for count in counts]
 
 
 @dataclass
@@ -98,7 +95,7 @@ def distributions(found: Rollouts) -> list[Distribution]:
 
 def limits(name: str, slices: Sequence[Slice]) -> tuple[float, float]:
     """What the bins of a part span: 0 to 1, or of the total (and parts beyond) what there is, in halves."""
-    values = [value for each in slices for value in each.counts] or [0.0]
+    values = [end for each in slices if each.values for end in (min(each.values), max(each.values))] or [0.0]
     low, high = math.floor(min(values) * 2) / 2, math.ceil(max(values) * 2) / 2
     return (low, max(high, low + 0.5)) if name == TOTAL else (min(low, 0.0), max(high, 1.0))
 
@@ -106,7 +103,7 @@ def limits(name: str, slices: Sequence[Slice]) -> tuple[float, float]:
 def _count(found: Rollouts, row: Row, steps: int) -> None:
     slices = max(1, min(SLICES, steps))
     place = min(slices - 1, (row["step"] - 1) * slices // max(steps, 1))
-    for name, value in {**row["parts"], TOTAL: row["total"]}.items():
+    for name, value in (*row["parts"].items(), (TOTAL, row["total"])):
         if name not in found.parts:
             edges = [-(-number * steps // slices) for number in range(slices + 1)]
             found.parts[name] = [Slice(start + 1, end) for start, end in pairwise(edges)]
@@ -114,7 +111,7 @@ def _count(found: Rollouts, row: Row, steps: int) -> None:
         if value is None or not math.isfinite(value):
             each.failed += 1
         else:
-            each.counts[round(value, 3)] += 1
+            each.values.append(value)
     found.completions += 1
     found.tokens += row["tokens"]
 

@@ -40,6 +40,16 @@ class Source:
         path = self.path / "environment.json"
         return read_json(path) if path.is_file() else {}
 
+    @property
+    def day(self) -> str:
+        return str(self.environment.get("time", ""))[:10]
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """The versions that it was made with."""
+        found = self.environment.get("packages")
+        return {name: str(version) for name, version in found.items()} if isinstance(found, dict) else {}
+
     @cached_property
     def probe(self) -> dict[str, Any]:
         """Which known ways of gaming the rewards would pay; empty where nobody looked."""
