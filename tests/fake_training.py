@@ -1,4 +1,4 @@
-"""What training leaves in a run's folder beside metrics: rollouts, timings and a probe, with numbers known beforehand."""
+"""What training leaves in a run's folder beside metrics: rollouts, timings and a probe, with known numbers."""
 
 import json
 

@@ -1,7 +1,6 @@
 from dataclasses import replace
 
 import fake_run
-
 from rarl.reporting.breakdown import ROWS, group_tables, headline_table, image_tables, question_sets
 from rarl.reporting.charts import BASE
 from rarl.reporting.sources import read_sources
@@ -27,7 +26,12 @@ def test_the_headline_has_a_plot_for_every_row(tmp_path):
     [source] = read_sources([fake_run.make(tmp_path / "run").path])
     table = headline_table(source, source.results[0])
     assert table.few  # 20 clusters
-    assert [row.label for row, _ in table.rows] == ["Accuracy", "Reasoning quality", "Commonest answer", "Another image"]
+    assert [row.label for row, _ in table.rows] == [
+        "Accuracy",
+        "Reasoning quality",
+        "Commonest answer",
+        "Another image",
+    ]
     assert all(plot.count('class="mark') == 2 for _, plot in table.rows)
 
 
@@ -43,7 +47,9 @@ def test_groups_are_shown_where_there_are_several_and_named_in_words(tmp_path):
 
 def test_of_many_groups_the_largest_are_shown(tmp_path):
     folder = fake_run.make(tmp_path / "run", evaluated=False)
-    records = [replace(fake_run.record(i, True), task=f"task {i % 40:02}" if i < 200 else "task 39") for i in range(240)]
+    records = [
+        replace(fake_run.record(i, True), task=f"task {i % 40:02}" if i < 200 else "task 39") for i in range(240)
+    ]
     fake_run.evaluation(folder, "", records)
     table = next(each for each in group_tables(sets(folder)[0]) if each.title == "Accuracy by task")
     assert len(table.lines) == ROWS
@@ -67,7 +73,10 @@ def test_what_the_image_is_worth(tmp_path):
 def test_without_controls_nothing_is_said_about_the_image(tmp_path):
     [found] = sets(fake_run.make(tmp_path / "run"))
     members = [
-        replace(each, evaluation=replace(each.evaluation, summary=replace(each.evaluation.summary, baselines={}, image_worth={})))
+        replace(
+            each,
+            evaluation=replace(each.evaluation, summary=replace(each.evaluation.summary, baselines={}, image_worth={})),
+        )
         for each in found.members
     ]
     assert image_tables(replace(found, members=members)) == []

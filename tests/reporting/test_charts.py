@@ -42,7 +42,12 @@ def test_a_long_line_is_averaged_and_a_short_one_is_not():
 
 @pytest.mark.parametrize(
     ("low", "high", "ticks"),
-    [(0, 1, [0, 0.5, 1]), (0.0, 0.4, [0, 0.1, 0.2, 0.3, 0.4]), (-3, 17, [0, 5, 10, 15]), (118, 122, [118, 119, 120, 121, 122])],
+    [
+        (0, 1, [0, 0.5, 1]),
+        (0.0, 0.4, [0, 0.1, 0.2, 0.3, 0.4]),
+        (-3, 17, [0, 5, 10, 15]),
+        (118, 122, [118, 119, 120, 121, 122]),
+    ],
 )
 def test_ticks_are_round(low, high, ticks):
     assert Axis(low, high, 0, 100).ticks() == pytest.approx(ticks)
@@ -54,7 +59,13 @@ def test_an_axis_may_run_upwards():
 
 @pytest.mark.parametrize(
     ("value", "percent", "text"),
-    [(0.7341, False, "0.734"), (1234.5, False, "1,234"), (2e-5, False, "2e-05"), (0, False, "0"), (0.0065, True, "0.65 %")],
+    [
+        (0.7341, False, "0.734"),
+        (1234.5, False, "1,234"),
+        (2e-5, False, "2e-05"),
+        (0, False, "0"),
+        (0.0065, True, "0.65 %"),
+    ],
 )
 def test_numbers_are_short(value, percent, text):
     assert number(value, percent) == text
@@ -88,7 +99,9 @@ def test_a_line_of_one_value_can_be_drawn():
 
 
 def test_an_interval_is_where_its_numbers_are():
-    svg = intervals([(BASE, Estimate(0.5, 0.25, 0.75, 9, 9)), (0, Estimate(None, None, None, 0, 0, 4)), (1, None)], 0, 1)
+    svg = intervals(
+        [(BASE, Estimate(0.5, 0.25, 0.75, 9, 9)), (0, Estimate(None, None, None, 0, 0, 4)), (1, None)], 0, 1
+    )
     assert 'class="whisker base" d="M50.5 10H129.5"' in svg  # 11 + 158 x 0.25 and x 0.75
     assert svg.count('class="mark') == 1
     assert "M90 10" in svg
@@ -101,11 +114,15 @@ def test_a_domain_holds_all_limits():
 
 
 def test_a_histogram_is_as_high_as_its_shares():
-    heights = [float(each) for each in re.findall(r'<rect [^>]*height="([\d.]+)"', histogram([0.0, 0.25, 0.5], highest=0.5))]
+    heights = [
+        float(each) for each in re.findall(r'<rect [^>]*height="([\d.]+)"', histogram([0.0, 0.25, 0.5], highest=0.5))
+    ]
     assert heights == [12.0, 24.0]
 
 
-@pytest.mark.parametrize("svg", [scale(-0.1, 0.3, signed=True), swatch(7), swatch(BASE, dot=True), histogram([1.0], highest=1.0)])
+@pytest.mark.parametrize(
+    "svg", [scale(-0.1, 0.3, signed=True), swatch(7), swatch(BASE, dot=True), histogram([1.0], highest=1.0)]
+)
 def test_figures_are_svg_without_colours_of_their_own(svg):
     assert ElementTree.fromstring(svg).get("aria-hidden") == "true"  # the page says it in words
     assert not re.search(r"#[0-9a-f]{3}|rgb|style=", svg)

@@ -1,8 +1,8 @@
 from dataclasses import replace
 
-import fake_run
 import pytest
 
+import fake_run
 from rarl.evaluation import compare
 from rarl.reporting.conclusions import WARNING, caveats, of_comparison, of_run, same_judge, tiles
 from rarl.reporting.sources import read_sources
@@ -36,7 +36,12 @@ def warnings(found):
     [
         (40, 70, "Accuracy on mine.py:load, test rose from 40.0 % to 70.0 %: +30.0 points [", "good"),
         (70, 40, "Accuracy on mine.py:load, test fell from 70.0 % to 40.0 %: -30.0 points [", "bad"),
-        (50, 51, "No significant change in accuracy on mine.py:load, test: 50.0 % before, 51.0 % after, +1.0 points [", "strong"),
+        (
+            50,
+            51,
+            "No significant change in accuracy on mine.py:load, test: 50.0 % before, 51.0 % after, +1.0 points [",
+            "strong",
+        ),
     ],
 )
 def test_the_sentence_says_what_happened(tmp_path, before, after, start, tone):
@@ -52,21 +57,27 @@ def test_without_a_before_there_is_no_change_to_tell(tmp_path):
     fake_run.evaluation(folder, "", [fake_run.record(i, i < 30) for i in range(40)])
     [source] = sources(folder)
     assert said(of_run(source.results[0])).startswith("Accuracy on mine.py:load, test is 75.0 % [")
-    assert [tile.value for tile in tiles([source])][0] == "75.0 %"
+    assert next(tile.value for tile in tiles([source])) == "75.0 %"
 
 
 def test_runs_are_told_against_the_first(tmp_path):
     folders = [run(tmp_path / f"run{i}", before=10, after=after, count=100) for i, after in enumerate((40, 80, 41))]
     better, same = of_comparison(compare([folder.path for folder in folders]))
-    assert said(better).startswith("run1 is more often right than run0 on mine.py:load, test: 80.0 % against 40.0 %, +40.0 points [")
+    assert said(better).startswith(
+        "run1 is more often right than run0 on mine.py:load, test: 80.0 % against 40.0 %, +40.0 points ["
+    )
     assert said(better).endswith("], n = 100, p < 0.001 (Holm).")
-    assert said(same).startswith("No significant difference between run2 and run0 on mine.py:load, test: 41.0 % against 40.0 %")
+    assert said(same).startswith(
+        "No significant difference between run2 and run0 on mine.py:load, test: 41.0 % against 40.0 %"
+    )
 
 
 def test_few_clusters_are_a_warning(tmp_path):
     found = warnings(sources(run(tmp_path / "few", before=10, after=19, count=29)))
     assert "Only 29 clusters (patients or images) in mine.py:load, test: its intervals are unreliable." in found
-    assert not [text for text in warnings(sources(run(tmp_path / "many", before=10, after=29, count=30))) if "clusters" in text]
+    assert not [
+        text for text in warnings(sources(run(tmp_path / "many", before=10, after=29, count=30))) if "clusters" in text
+    ]
 
 
 def test_a_change_that_is_none_tells_what_could_have_been_found(tmp_path):
@@ -77,7 +88,10 @@ def test_a_change_that_is_none_tells_what_could_have_been_found(tmp_path):
 
 def test_an_accuracy_that_a_constant_answer_reaches_is_a_warning(tmp_path):
     # In the fake run the commonest answer is right on 8 of the questions.
-    low, high = (warnings(sources(run(tmp_path / name, before=0, after=right, count=40))) for name, right in (("a", 9), ("b", 39)))
+    low, high = (
+        warnings(sources(run(tmp_path / name, before=0, after=right, count=40)))
+        for name, right in (("a", 9), ("b", 39))
+    )
     assert any("always giving the commonest answer is right on 20.0 %" in text for text in low)
     assert not any("commonest" in text for text in high)
 
@@ -93,8 +107,9 @@ def test_what_could_not_be_scored_is_told_with_its_number(tmp_path):
     lost = Verdict(None, "explanation", "no reply", "m", "explanation-1 sha256:0", "outage")
     records = [replace(fake_run.record(i, True), verdicts={"explanation": lost} if i < 3 else {}) for i in range(40)]
     fake_run.evaluation(folder, "", records)
-    assert "3 of 3 could not be scored in judge explanation (mine.py:load, test): left out, never counted as 0." in warnings(
-        sources(folder)
+    assert (
+        "3 of 3 could not be scored in judge explanation (mine.py:load, test): left out, never counted as 0."
+        in warnings(sources(folder))
     )
 
 
@@ -109,19 +124,32 @@ def judged(path, kind, *, seen=False, trained="openai"):
 
 
 def test_the_same_judge_in_training_and_evaluation_is_a_warning(tmp_path):
-    assert "is also the one that rewarded training" in same_judge(judged(tmp_path / "same", "openai")[0])
-    assert any("is also the one that rewarded training" in text for text in warnings(judged(tmp_path / "again", "openai")))
+    assert "Evaluate with another judge" in same_judge(judged(tmp_path / "same", "openai")[0])
+    assert any("Evaluate with another judge" in text for text in warnings(judged(tmp_path / "again", "openai")))
     assert same_judge(judged(tmp_path / "rules", "openai", trained="rules")[0]) is None
     assert same_judge(judged(tmp_path / "graded", "rules")[0]) is None
 
 
+def test_what_the_evaluation_says_of_its_judge_goes_before_what_settings_say(tmp_path):
+    [source] = judged(tmp_path / "run", "openai")
+    for warning in (None, "The same judge!"):
+        after = replace(source.results[0].after, judge={**source.results[0].judge, "warning": warning})
+        assert same_judge(replace(source, results=[replace(source.results[0], after=after)])) == warning
+
+
 def test_whether_the_judge_saw_the_image(tmp_path):
     blind, seeing = (caveats(judged(tmp_path / str(seen), "openai", seen=seen), None) for seen in (False, True))
-    assert any("The judge did not see the images: its scores of explanations measure how plausible" in each.text for each in blind)
+    assert any(
+        "The judge did not see the images: its scores of explanations measure how plausible" in each.text
+        for each in blind
+    )
     assert any(each.text == "The judge saw the images." for each in seeing)
 
 
 def test_rules_are_not_called_a_language_model(tmp_path):
     found = [each.text for each in caveats(sources(run(tmp_path / "run", before=1, after=39, count=40)), None)]
     assert "Answers were graded by rules, not by a language model; no judge read the explanations." in found
-    assert "One training run, seed 0: intervals are about other questions of this kind, not about other seeds or models." in found
+    assert (
+        "One training run, seed 0: intervals are about other questions of this kind, not about other seeds or models."
+        in found
+    )

@@ -1,8 +1,9 @@
 import dataclasses
 import math
 
-import fake_run
 import pytest
+
+import fake_run
 from rarl.reporting.curves import evaluation_curves, learning_curves
 from rarl.reporting.sources import Source, read_sources
 from rarl.runlog import read_json, write_json
@@ -53,7 +54,11 @@ def test_of_several_runs_each_line_has_a_figure_with_all_runs_in_it():
     new = [{"step": step, "reward/mean": 2.0, "reward/accuracy": 0.5} for step in (1, 2)]
     runs = [source(old, "old"), source([], "evaluation"), source(new, "new")]
     figures = learning_curves(runs)
-    assert [figure.title for figure in figures] == ["Reward", "Parts of the reward: format", "Parts of the reward: accuracy"]
+    assert [figure.title for figure in figures] == [
+        "Reward",
+        "Parts of the reward: format",
+        "Parts of the reward: accuracy",
+    ]
     assert [(key.style, key.label) for key in figures[0].keys] == [(0, "old"), (2, "new")]
     assert [(key.style, key.label) for key in figures[2].keys] == [(2, "new")]  # its look is its own in every figure
 

@@ -1,11 +1,11 @@
 from dataclasses import replace
 
-import fake_run
-import fake_training
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fake_run
+import fake_training
 from rarl.draws import Draws
 from rarl.judges.rules import NAME as RULES
 from rarl.reporting.breakdown import question_sets
@@ -83,7 +83,7 @@ def test_the_rules_do_not_disagree_with_themselves():
 
 def test_groups_of_training_are_illustrated_from_the_data(tmp_path):
     folder = fake_run.make(tmp_path / "run", evaluated=False)
-    fake_training.rollouts(folder, steps=10)  # steps were 3 by the log, which is what counts for nothing here
+    fake_training.rollouts(folder, steps=10)
     found = browser(folder)
     assert [card.question for card in found.cards] == ["Question <b>0</b>?", "Question <b>1</b>?"]
     assert [[visit.step for visit in card.visits] for card in found.cards] == [[1, 9], [2, 10]]
@@ -99,7 +99,9 @@ def test_a_group_in_which_all_earned_the_same_teaches_nothing(tmp_path):
     fake_training.rollouts(folder, steps=1, group=2)
     text = (folder.path / "rollouts.jsonl").read_text()
     assert browser(folder).cards[0].visits[0].teaches
-    (folder.path / "rollouts.jsonl").write_text(text.replace('"advantage": -1.0', '"advantage": 0.0').replace("1.0}", "0.0}"))
+    (folder.path / "rollouts.jsonl").write_text(
+        text.replace('"advantage": -1.0', '"advantage": 0.0').replace("1.0}", "0.0}")
+    )
     assert not browser(folder).cards[0].visits[0].teaches
 
 

@@ -2,11 +2,11 @@ import base64
 import io
 import json
 
-import fake_run
-import fake_training
 import pytest
 from PIL import Image
 
+import fake_run
+import fake_training
 from rarl.data import FileImage
 from rarl.reporting import pictures
 from rarl.reporting.breakdown import question_sets
@@ -51,7 +51,10 @@ def test_an_image_that_is_gone_is_left_out_and_told(folder, tmp_path):
 
 def test_images_stay_out_where_the_run_or_the_caller_says_so(folder):
     assert found(folder.path)[1] == []
-    for cards, notes in (found(folder.path, images=False), (set_config(folder, "report.images=false"), found(folder.path))[1]):
+    for cards, notes in (
+        found(folder.path, images=False),
+        (set_config(folder, "report.images=false"), found(folder.path))[1],
+    ):
         assert not any(card.pictures for card in cards)
         assert notes == [OFF]
         assert any(card.question == "Question <b>0</b>?" for card in cards if card.visits)  # text is no image

@@ -1,7 +1,7 @@
-import fake_run
-import fake_training
 import pytest
 
+import fake_run
+import fake_training
 from rarl.reporting.resources import duration, resources
 from rarl.reporting.sources import read_sources
 

@@ -1,11 +1,11 @@
 import json
 
-import fake_run
-import fake_training
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fake_run
+import fake_training
 from rarl.errors import RunFolderError
 from rarl.reporting.rollouts import SAMPLED, distributions, read_rollouts
 
@@ -29,7 +29,9 @@ def test_parts_by_fifths_of_the_steps(tmp_path):
     assert found.parts["total"][0].shares(0.5, 1.5) == [0.5, 0, 0, 0, 0, 0, 0, 0, 0, 0.5]
 
 
-@pytest.mark.parametrize(("steps", "slices"), [(1, [(1, 1)]), (3, [(1, 1), (2, 2), (3, 3)]), (7, [(1, 2), (3, 3), (4, 5), (6, 6), (7, 7)])])
+@pytest.mark.parametrize(
+    ("steps", "slices"), [(1, [(1, 1)]), (3, [(1, 1), (2, 2), (3, 3)]), (7, [(1, 2), (3, 3), (4, 5), (6, 6), (7, 7)])]
+)
 def test_every_step_is_in_its_slice(tmp_path, steps, slices):
     rows = [fake_training.rollout(step, "q", 0, total=float(step)) for step in range(1, steps + 1)]
     found = read_rollouts(written(tmp_path / "rollouts.jsonl", rows), steps, seed=0)

@@ -1,8 +1,8 @@
 import shutil
 
-import fake_run
 import pytest
 
+import fake_run
 from rarl.errors import RunFolderError
 from rarl.reporting.sources import read_sources
 from rarl.runlog import read_json, write_json
@@ -20,6 +20,19 @@ def test_an_evaluation_is_a_source_too(folder):
     assert (alone.config, alone.steps, alone.results[0].before) == (None, 0, None)
     assert alone.results[0].after.summary.metrics["accuracy"].mean == 0.75
     assert [result.title for result in several.results] == ["mine.py:load, test"]
+
+
+def test_several_evaluations_beside_their_common_summary(folder):
+    write_json(folder.path / "eval" / "summary.json", {"mine.py-load-test": {}})
+    [source] = read_sources([folder.path / "eval"])
+    assert [result.title for result in source.results] == ["mine.py:load, test"]
+
+
+def test_an_evaluation_that_was_killed_is_no_source(folder):
+    [place] = folder.path.glob("eval/mine*")
+    (place / "summary.json").unlink()
+    with pytest.raises(RunFolderError, match="holds no evaluation that came to its end"):
+        read_sources([place])
 
 
 def test_folders_of_one_name_are_told_apart(folder, tmp_path):

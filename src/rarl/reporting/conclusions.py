@@ -111,14 +111,17 @@ def caveats(sources: Sequence[Source], comparison: Comparison | None) -> list[Ca
 
 
 def same_judge(source: Source) -> str | None:
-    """The warning that the judge which rewarded training is the one that evaluated."""
+    """The warning that the judge of training is the one that evaluated: as the evaluation has it, else by settings."""
     config = source.trained_with
-    if config is None or config.run.method != "grpo":
-        return None
     for result in source.results:
-        settings = result.judge
-        if settings and (warning := same_judge_warning(config.judge, JudgeSection.model_construct(**settings))):
-            return warning
+        if "warning" in result.judge:
+            found = result.judge["warning"]
+        elif result.judge and config and config.run.method == "grpo":
+            found = same_judge_warning(config.judge, JudgeSection.model_construct(**result.judge))
+        else:
+            found = None
+        if found:
+            return str(found)
     return None
 
 
@@ -179,7 +182,7 @@ def _notes(sources: Sequence[Source]) -> Iterable[str]:
     if results and judges <= {RULES}:
         yield "Answers were graded by rules, not by a language model; no judge read the explanations."
     elif judges:
-        saw = all((result.judge or {}).get("send_images") for result in results)
+        saw = all(result.saw_images for result in results)
         yield "The judge saw the images." if saw else _BLIND_JUDGE
 
 

@@ -76,9 +76,9 @@ def choose(cards: Sequence[Card], count: int, rank: Rank) -> list[Card]:
     return sorted(chosen.values(), key=lambda card: rank(card.id))
 
 
-def clipped(text: str) -> str:
-    """At most LONGEST characters, and how many are missing."""
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... ({len(text) - LONGEST:,} more characters)"
+def clipped(text: str, longest: int = LONGEST) -> str:
+    """At most so many characters, and how many are missing."""
+    return text if len(text) <= longest else f"{text[:longest]} ... ({len(text) - longest:,} more characters)"
 
 
 def _ranks(seed: int) -> Rank:

@@ -15,7 +15,6 @@ from rarl.config import RunConfig
 from rarl.judges import failures
 from rarl.reporting.results import Result
 from rarl.reporting.sources import Source
-from rarl.types import Verdict
 
 _UNKNOWN = "unknown"
 _OWN = {"localhost", "127.0.0.1", "::1"}
@@ -73,32 +72,32 @@ def without_folders(value: Any) -> Any:
 
 def judge_sent(result: Result) -> str:
     """What left this machine for the evaluation's verdicts, and to whom."""
-    judge, verdicts = result.judge, [each for record in result.after.records for each in record.verdicts.values()]
-    kind = judge.get("kind", "rules" if not verdicts else _UNKNOWN)
+    judge = result.judge
+    kind, model = judge.get("kind", "rules"), without_folders(judge.get("model") or judge.get("judge") or _UNKNOWN)
     if kind == "rules":
         return "Nothing left this machine: the answers were graded by rules, which are not a language model."
     if kind == "local":
-        return f"Nothing left this machine: a local model judged, {without_folders(judge.get('model', _UNKNOWN))}."
+        return f"Nothing left this machine: a local model judged, {model}."
     if kind != "openai":
-        return (
-            f"Judged by {without_folders(kind)}, a function of the user's own: what it sends where is not known here."
-        )
-    host = urlsplit(judge.get("base_url") or "https://api.openai.com/v1").hostname or _UNKNOWN
-    where = f"{host}, a server on this machine" if host in _OWN else host
-    images = "images too" if judge.get("send_images") else "no images"
-    sent = result.after.summary.settings.get("judge_sent")
-    what = f"text of the questions and answers, {images}; {_counts(verdicts, sent)}"
-    return f"To {where}, model {judge.get('model', _UNKNOWN)}: {what}."
+        who = without_folders(judge.get("judge") or kind)
+        return f"Judged by {who}, a function of the user's own: what it sends where is not known here."
+    images = "images too" if result.saw_images else "no images"
+    return f"To {_where(judge)}, model {model}: text of the questions and answers, {images}; {_counted(result)}."
 
 
-def _counts(verdicts: list[Verdict], sent: Any) -> str:
+def _where(judge: Mapping[str, Any]) -> str:
+    hosts = judge.get("host") or urlsplit(judge.get("base_url") or "https://api.openai.com/v1").netloc
+    names = {urlsplit(f"//{host}").hostname for host in hosts.split(", ")}
+    return f"{hosts}, on this machine" if names <= _OWN else hosts
+
+
+def _counted(result: Result) -> str:
     """By the judge's own count where the evaluation kept it."""
-    asked = [verdict for verdict in verdicts if verdict.rubric]
-    words = [f"{len(asked):,} verdicts asked for or taken from the cache"]
-    if isinstance(sent, Mapping):
-        names = ("requests", "from_cache", "prompt_tokens", "completion_tokens", "images")
-        words += [f"{sent[name]:,} {name.replace('_', ' ')}" for name in names if isinstance(sent.get(name), int)]
-    return ", ".join(words)
+    names = ("requests", "from_cache", "prompt_tokens", "completion_tokens", "images")
+    counts = {name: result.judge.get(name) for name in names}
+    words = [f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items() if isinstance(n, int)]
+    asked = sum(bool(each.rubric) for record in result.after.records for each in record.verdicts.values())
+    return ", ".join(words) or f"{asked:,} verdicts, asked for or taken from the cache"
 
 
 def _evaluation(result: Result) -> dict[str, str]:

@@ -31,7 +31,7 @@ class Evaluation:
 
     records: Sequence[EvalRecord]
     summary: Summary
-    judge: Mapping[str, Any] = field(default_factory=dict)  # who judged, as judge.json has it
+    judge: Mapping[str, Any] = field(default_factory=dict)  # who judged, and what was sent where for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,11 @@ class Result:
     @property
     def judge(self) -> Mapping[str, Any]:
         return self.after.judge
+
+    @property
+    def saw_images(self) -> bool:
+        """Whether the judge did."""
+        return bool(self.judge.get("sees_images", self.judge.get("send_images")))
 
     @property
     def title(self) -> str:
@@ -97,11 +102,12 @@ def read_evaluation(folder: Path) -> Evaluation | None:
     if not path.is_file():
         return None
     try:
-        summary = Summary.from_json(read_json(path))
+        found = read_json(path)
+        summary = Summary.from_json(found)
     except (AttributeError, KeyError, TypeError) as error:
         raise RunFolderError(f"{path} is damaged: it is no summary ({type(error).__name__}: {error})") from None
-    judge = folder / JUDGE
-    return Evaluation(read_records(folder), summary, read_json(judge) if judge.is_file() else {})
+    settings = read_json(folder / JUDGE) if (folder / JUDGE).is_file() else {}
+    return Evaluation(read_records(folder), summary, {**settings, **found.get("judge", {})})
 
 
 def judges_of(result: Result, axis: str) -> list[str]:

@@ -11,12 +11,11 @@ from typing import Any
 from rarl.config import RunConfig
 from rarl.errors import RarlError, RunFolderError
 from rarl.evaluation import Summary
+from rarl.evaluation.records import RECORDS
 from rarl.reporting.results import Result, read_evaluation, read_results, result_of
 from rarl.reporting.rollouts import Rollouts, read_rollouts
 from rarl.runlog import RunFolder, read_json
 from rarl.types import Estimate
-
-SUMMARY = "summary.json"
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Source:
 
     def between(self, result: Result, step: int, metric: str) -> Estimate | None:
         """What the evaluation after that step found, with its interval."""
-        path = self.path / "eval" / f"step-{step:06d}" / result.folder / SUMMARY
+        path = self.path / "eval" / f"step-{step:06d}" / result.folder / "summary.json"
         return Summary.from_json(read_json(path)).metrics.get(metric) if path.is_file() else None
 
 
@@ -95,8 +94,12 @@ def _source(label: str, path: Path) -> Source:
     if (path / "config.toml").is_file():
         run = RunFolder.open(path)
         return Source(label, path, run.config, read_results(path), run.metrics(), run.timings())
-    places = [path] if (path / SUMMARY).is_file() else sorted(each.parent for each in path.glob(f"*/{SUMMARY}"))
+    alone = (path / RECORDS).is_file()
+    places = [path] if alone else sorted(each.parent for each in path.glob(f"*/{RECORDS}"))
     if not places:
         raise RunFolderError(f"{path} is no run folder and holds no evaluation; give the folder of either")
     found = [(place, read_evaluation(place)) for place in places]
-    return Source(label, path, None, [result_of(place.name, None, each) for place, each in found if each])
+    results = [result_of(place.name, None, each) for place, each in found if each]
+    if not results:
+        raise RunFolderError(f"{path} holds no evaluation that came to its end; run the same rarl eval again")
+    return Source(label, path, None, results)
