@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import fake_run
-from rarl.reporting.breakdown import ROWS, group_tables, headline_table, image_tables, question_sets
+from rarl.reporting.breakdown import ROWS, further_tables, group_tables, headline_table, image_tables, question_sets
 from rarl.reporting.charts import BASE
 from rarl.reporting.sources import read_sources
 from rarl.types import Estimate
@@ -68,6 +68,18 @@ def test_what_the_image_is_worth(tmp_path):
         ("own image", "75.0"),
         ("another image", "45.0"),
     ]
+
+
+def test_other_protocols_and_how_sure_votes_are_stand_apart(tmp_path):
+    folder = fake_run.make(tmp_path / "run", evaluated=False)
+    # 3 of 4 votes, right on 6 of 8 questions: the vote is as sure as it may be.
+    records = [replace(fake_run.record(i, i < 6), completions=("x",) * 4, votes=3) for i in range(8)]
+    fake_run.evaluation(folder, "", records)
+    protocols, votes = further_tables(sets(folder)[0])
+    shown = {line.label: line.cells[0].split()[0] for line in protocols.lines}
+    assert (shown["strict"], shown["exact match"]) == ("75.0", "75.0")
+    assert [(line.label, line.cells[0].split()[0]) for line in votes.lines] == [("75 % of votes", "75.0")]
+    assert votes.caption.endswith("expected error 0.0.")
 
 
 def test_without_controls_nothing_is_said_about_the_image(tmp_path):

@@ -108,7 +108,7 @@ def test_what_could_not_be_scored_is_told_with_its_number(tmp_path):
     records = [replace(fake_run.record(i, True), verdicts={"explanation": lost} if i < 3 else {}) for i in range(40)]
     fake_run.evaluation(folder, "", records)
     assert (
-        "3 of 3 could not be scored in judge explanation (mine.py:load, test): left out, never counted as 0."
+        "3 of 3 in judge explanation could not be scored on mine.py:load, test: left out, never counted as 0."
         in warnings(sources(folder))
     )
 

@@ -7,6 +7,7 @@ import pytest
 import fake_run
 import fake_training
 import hostile_run
+from rarl.environment import VERSION
 from rarl.errors import RunFolderError
 from rarl.reporting import page as page_module
 from rarl.reporting import write_report
@@ -185,7 +186,7 @@ def test_what_the_environment_does_not_say_is_unknown(folder, text):
     page = Page(write_report(folder.path))
     assert "Command unknown" in page.text
     assert "Commit unknown" in page.text
-    assert "Made by rarl (version unknown)" in page.text
+    assert f"Made by rarl {VERSION}" in page.text
 
 
 def test_a_damaged_file_of_the_run_is_named_and_no_report_is_written_over(folder):

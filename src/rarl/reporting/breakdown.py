@@ -90,7 +90,8 @@ def headline_table(source: Source, result: Result) -> Headline:
     """What was measured before and after, and what the accuracy must be held against."""
     rows = headline(result)
     low, high = domain([each for row in rows for each in (row.before, row.after)], start=(0.0, 1.0))
-    plots = [intervals([(BASE, row.before), (0, row.after)], low, high) for row in rows]
+    before = [[(BASE, row.before)] if result.before else [] for row in rows]
+    plots = [intervals([*old, (0, row.after)], low, high) for old, row in zip(before, rows, strict=True)]
     few = any(row.after and row.after.low is not None and row.after.clusters < FEW for row in rows)
     return Headline(source.label, result, scale(low, high), list(zip(rows, plots, strict=True)), few)
 
@@ -133,6 +134,23 @@ def group_tables(questions: QuestionSet) -> list[Table]:
     return tables
 
 
+def further_tables(questions: QuestionSet) -> list[Table]:
+    """The same answers under the protocols that others publish, and whether a vote knows how sure it may be."""
+    summaries = [(member.style, member.evaluation.summary) for member in questions.members]
+    names = dict.fromkeys(name for _, summary in summaries for name in summary.protocols)
+    found = {name.replace("_", " "): [(s, summary.protocols.get(name)) for s, summary in summaries] for name in names}
+    caption = f"{questions.title}: the same answers, per cent, 95 % intervals; docs/evaluation.md has each protocol."
+    tables = [_table("Under other protocols", caption, questions.members, found)] if found else []
+    for member in questions.members:
+        if curve := member.evaluation.summary.calibration:
+            bins = {f"{100 * each.share:.0f} % of votes": [(member.style, each.right)] for each in curve.bins}
+            caption = (
+                f"{questions.title}: right by share of votes, %; expected error {100 * curve.error:.1f}."
+            )
+            tables.append(_table(f"How sure a vote is: {member.label.lower()}", caption, [member], bins))
+    return tables
+
+
 def image_tables(questions: QuestionSet) -> list[Table]:
     """What the own image is worth against each control, and the accuracies that this is the difference of."""
     worth: dict[str, list[tuple[int, Estimate | None]]] = {}
@@ -167,7 +185,7 @@ def _members(runs: Sequence[tuple[Source, Result]], sources: Sequence[Source]) -
     if len(sources) == 1:
         [(_, result)] = runs
         before = [Member("Before", BASE, result.before)] if result.before else []
-        return [*before, Member("After" if before else "Accuracy", 0, result.after)]
+        return [*before, Member("After" if before else "Found", 0, result.after)]
     places = {source.label: place for place, source in enumerate(sources)}
     return [Member(source.label, places[source.label] % STYLES, result.after) for source, result in runs]
 

@@ -134,11 +134,13 @@ def _warnings(sources: Sequence[Source]) -> Iterable[str]:
             metrics = result.after.summary.metrics
             if "accuracy" in metrics and 0 < (clusters := metrics["accuracy"].clusters) < FEW:
                 yield f"Only {clusters} clusters (patients or images) in {result.title}: its intervals are unreliable."
-            for metric, found in metrics.items():
-                if found.unscored:
-                    of = f"{found.unscored:,} of {found.n + found.unscored:,}"
-                    where = f"{metric.replace('_', ' ')} ({result.title})"
-                    yield f"{who}{of} could not be scored in {where}: left out, never counted as 0."
+            lost = [
+                f"{found.unscored:,} of {found.n + found.unscored:,} in {metric.replace('_', ' ')}"
+                for metric, found in metrics.items()
+                if found.unscored
+            ]
+            if lost:
+                yield f"{who}{' and '.join(lost)} could not be scored on {result.title}: left out, never counted as 0."
 
 
 def _nothing_shown(result: Result) -> Iterable[str]:

@@ -90,8 +90,9 @@ def _cards(questions: QuestionSet) -> list[Card]:
     """Every question of the set with what each member answered."""
     answers: dict[str, list[Answer]] = {}
     for member in questions.members:
+        label = member.label if len(questions.members) > 1 else "Answer"
         for record in member.evaluation.records:
-            answers.setdefault(record.id, []).append(Answer(member.label, record))
+            answers.setdefault(record.id, []).append(Answer(label, record))
     instruction = str(questions.runs[0][1].after.summary.settings.get("instruction", ""))
     return [_card(questions.title, instruction, each) for each in answers.values()]
 

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path, PurePath
 from typing import Any
 
+from rarl.environment import VERSION
 from rarl.errors import RunFolderError
 from rarl.evaluation import Comparison, compare
 from rarl.reporting import breakdown, charts, comparing, conclusions, examples, resources, results, rollouts
@@ -85,12 +86,14 @@ def _content(sources: Sequence[Source]) -> dict[str, Any]:
         "caveats": conclusions.caveats(sources, comparison),
         "headlines": [breakdown.headline_table(source, result) for each in sets for source, result in each.runs],
         "images": [table for each in sets for table in breakdown.image_tables(each)],
+        "further": [table for each in sets for table in breakdown.further_tables(each)],
         "groups": [table for each in sets for table in breakdown.group_tables(each)],
         "curves": [*evaluation_curves(sources), *learning_curves(sources)],
         "rewards": [(source.label, rollouts.distributions(source.rollouts)) for source in sources],
         "resources": [found for source in sources if (found := resources.resources(source))],
         "probes": [(source.label, source.probe) for source in sources if source.probe.get("attacks")],
         "provenance": [provenance(source) for source in sources],
+        "version": VERSION,
         "css": css,
         "js": js,
         "script_hash": base64.b64encode(hashlib.sha256(js.encode()).digest()).decode(),
