@@ -210,13 +210,15 @@ CONTRAST = """() => {
 
 
 def test_on_paper_it_is_light_and_without_controls(visit, report):
-    page = visit(report, color_scheme="dark")
+    page = visit(report, color_scheme="dark", viewport={"width": 718, "height": 1000})  # A4 without its margins
     page.emulate_media(media="print")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     for hidden in ("nav.bar", "#browser", "#more"):
         assert not page.is_visible(hidden)
     for there in ("h1", "table.headline", "svg.chart >> nth=0", "#provenance"):
         assert page.is_visible(there)
+    wide = "all => all.filter(each => each.scrollWidth > each.parentElement.clientWidth).map(each => each.innerText)"
+    assert page.locator("table:visible").evaluate_all(wide) == []  # paper can't be scrolled
     assert page.pdf(format="A4").startswith(b"%PDF")
 
 
