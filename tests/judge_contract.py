@@ -64,7 +64,19 @@ def it_is_asked_through_ask(judge: MadeJudge) -> None:
 
 def it_says_what_was_sent(judge: MadeJudge) -> None:
     judge([QUERY])
-    assert {"kind", "judge", "language_model", "host", "requests"} <= set(judge.sent())
+    sent = judge.sent()
+    assert {"kind", "host", "requests", "language_model"} <= set(sent)
+    assert (sent["judge"], sent["sees_images"]) == (judge.name, judge.sees_images)
+
+
+def its_rubrics_are_those_that_verdicts_bear(judge: MadeJudge) -> None:
+    for axis in judge.axes:
+        [verdict] = judge([replace(QUERY, axis=axis)])
+        assert judge.sent()["rubrics"].get(axis, verdict.rubric) == verdict.rubric
+
+
+def one_that_can_be_asked_has_no_trouble(judge: MadeJudge) -> None:
+    assert judge.trouble() == ""
 
 
 CHECKS = (
@@ -76,4 +88,6 @@ CHECKS = (
     nothing_asked_is_nothing_said,
     it_is_asked_through_ask,
     it_says_what_was_sent,
+    its_rubrics_are_those_that_verdicts_bear,
+    one_that_can_be_asked_has_no_trouble,
 )

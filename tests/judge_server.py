@@ -17,12 +17,17 @@ USAGE = {"prompt_tokens": 100, "completion_tokens": 10, "total_tokens": 110}
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a body waits 40 ms behind its headers on a connection that is kept
     server: JudgeServer
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.serve(self, Asked(self.path, headers, body, time.monotonic()))
+
+    def do_GET(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.look(self, Asked(self.path, headers, {}, time.monotonic()))
 
     def send(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
@@ -57,7 +62,10 @@ Act = Callable[[Handler, Asked], None]
 
 
 class JudgeServer(ThreadingHTTPServer):
-    """`script` is acted out first, one act a request; then `act` answers everything. `asked` is all that came."""
+    """`script` is acted out first, one act a request; then `act` answers everything. `asked` is all that came.
+
+    `look` answers whoever wants to see its models.
+    """
 
     daemon_threads = True
     request_queue_size = 64
@@ -65,6 +73,7 @@ class JudgeServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.act: Act = says(GOOD)
+        self.look: Act = gives({"object": "list", "data": []})
         self.script: list[Act] = []
         self.asked: list[Asked] = []
         self.at_once = self.most_at_once = 0

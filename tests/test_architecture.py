@@ -15,7 +15,6 @@ SOURCE = ROOT / "src" / "rarl"
 FILES = sorted(SOURCE.rglob("*.py"))
 OPTIONAL = (
     "trl",
-    "scipy",
     "openai",
     "torchvision",
     "tensorboard",

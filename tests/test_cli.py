@@ -49,7 +49,13 @@ def calls(monkeypatch):
     summary = Summary({"data": "phantom", "split": "test"}, {"accuracy": estimate}, {}, {})
     prediction = SimpleNamespace(reasoning="It is small.", answer="yes", text="")
     functions = {
-        "assembly": {"train": run, "resume": run, "sft": run, "evaluate": summary, "predict": prediction},
+        "assembly": {
+            "train": run,
+            "resume": run,
+            "sft": run,
+            "evaluate_sets": {Path("e"): summary},
+            "predict": prediction,
+        },
         "exporting": {"export_merged": Path("merged")},
     }
     for module_name, results in functions.items():
@@ -143,17 +149,31 @@ def test_the_demo_trains_the_packaged_quickstart_in_a_new_folder(command, calls,
     assert config.run.name == "quickstart"
 
 
-def test_eval_says_what_it_found_and_where(command, calls, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_eval_says_what_it_found_and_where(command, calls):
     words = ["eval", "--base", "tiny", "--data", "phantom", "--split", "test", "--set", "eval.limit=3"]
     code, out, err = command(*words)
     assert (code, err) == (0, "")
-    assert out.startswith(f"Records: {Path('runs/eval-phantom-test-1/records.jsonl')}\n")
+    assert out.startswith(f"Records: {Path('e/records.jsonl')}\n")
     assert "50.0 [40.0, 60.0]" in out
-    [(name, (base,), options)] = calls
-    assert (name, base) == ("evaluate", "tiny")
-    given = {"data": "phantom", "split": "test", "root": "", "overrides": ["eval.limit=3"]}
-    assert options == {**given, "adapter": None, "out": Path("runs/eval-phantom-test-1")}
+    [(name, (base, sets), options)] = calls
+    assert (name, base, sets) == ("evaluate_sets", "tiny", [("phantom", "test", "")])
+    assert options == {"overrides": ["eval.limit=3"], "adapter": None, "out": None}
+
+
+@pytest.mark.parametrize(
+    ("words", "sets"),
+    [
+        ("--data a --split x --data b --split y", [("a", "x", ""), ("b", "y", "")]),
+        ("--data a --data b --split x", [("a", "x", ""), ("b", "x", "")]),
+        ("--data a --split x --split y --root r", [("a", "x", "r"), ("a", "y", "r")]),
+        ("--data a --split x --root r --data b --split y --root s", [("a", "x", "r"), ("b", "y", "s")]),
+    ],
+)
+def test_what_belongs_together_in_an_eval_of_several_sets(command, calls, words, sets):
+    assert command("eval", "--base", "tiny", *words.split(), "--out", "there")[0] == 0
+    [(_, (_, given), options)] = calls
+    assert given == sets
+    assert options["out"] == Path("there")
 
 
 def test_predict_shows_reasoning_and_answer(command, calls):

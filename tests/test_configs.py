@@ -7,8 +7,12 @@ import pytest
 import rarl
 from rarl import registry
 from rarl.config import RunConfig
+from rarl.studies import load_study
+from rarl.studies.frozen import require_frozen
 
-CONFIGS = sorted((Path(__file__).resolve().parents[1] / "configs").glob("*.toml"))
+FILES = sorted((Path(__file__).resolve().parents[1] / "configs").glob("*.toml"))
+STUDIES = [path for path in FILES if path.stem.startswith("study-")]
+CONFIGS = [path for path in FILES if path not in STUDIES]
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=[path.stem for path in CONFIGS])
@@ -17,6 +21,13 @@ def test_a_shipped_config_loads(path):
     assert config.run.name == path.stem
     assert config.data.name in registry.datasets.names()
     assert set(config.reward.weights) <= set(registry.rewards.names())
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=[path.stem for path in STUDIES])
+def test_a_shipped_study_loads_and_is_of_this_checkpoint_and_these_words(path):
+    study = load_study(path)
+    assert study.name == path.stem
+    require_frozen(study)
 
 
 def test_the_recipes_that_the_documentation_names_are_there():

@@ -18,10 +18,12 @@ from rarl.draws import Draws
 from rarl.engines import NativeEngine
 from rarl.errors import DataError
 from rarl.evaluating import evaluate as evaluate
+from rarl.evaluating import evaluate_sets as evaluate_sets
 from rarl.evaluating import evaluate_split, load_split, require_evaluable
 from rarl.evaluation import Summary
 from rarl.exporting import require_joinable, save_adapter
-from rarl.judging import evaluation_judge, judge_of
+from rarl.judges import MadeJudge
+from rarl.judging import evaluation_judge, judge_of, rewarding, trained_with
 from rarl.planning import settled
 from rarl.policy import Policy
 from rarl.policy.features import OFF
@@ -123,7 +125,7 @@ def predict(
     if why := trouble(example):
         raise DataError(f"the question cannot be asked: {why}")
     pool = load_pool(config.prompt.pool)
-    prompt = ask(example, pool.reasoning if reasoning else pool.direct)
+    prompt = ask(example, pool.inference(reasoning))
     sampling = Sampling(temperature=0.0, max_new_tokens=config.rollout.max_new_tokens)
     with threads_for(base):
         [[rollout]] = NativeEngine(Policy.load(config.model)).generate([prompt], 1, sampling, Draws(0))
@@ -139,6 +141,7 @@ class _Session:
     examples: Dataset
     evaluations: tuple[Dataset, ...]
     pool: Pool
+    judge: MadeJudge  # of evaluations, and of rewards where it is a model: one, with one budget
     scorer: Scorer
     policy: Policy
     engine: Engine
@@ -148,7 +151,8 @@ class _Session:
     def open(cls, config: RunConfig, probing: bool = True) -> _Session:
         require_trackers(config.tracking.trackers)
         pool, make_engine = load_pool(config.prompt.pool), engines.get(config.rollout.engine)
-        scorer = Scorer.of(config, judge_of(config))
+        judge = evaluation_judge(config)
+        scorer = Scorer.of(config, rewarding(config, judge))
         examples = load_split(config, config.data.split, config.data.limit)
         probed = None
         if config.run.method == "sft":
@@ -163,7 +167,7 @@ class _Session:
         if config.model.adapter:
             require_joinable(config.model.adapter)
         policy = Policy.load(config.model, config.lora, Draws(config.run.seed))
-        return cls(config, examples, evaluations, pool, scorer, policy, make_engine(policy), probed)
+        return cls(config, examples, evaluations, pool, judge, scorer, policy, make_engine(policy), probed)
 
     def run(self, folder: RunFolder) -> Run:
         """Evaluate, train from where the folder stands, save the adapter, evaluate, report; then close the engine."""
@@ -196,9 +200,12 @@ class _Session:
         return Grpo(self.policy, self.engine, learner, batches, self.pool, self.scorer, self.config, write).step
 
     def _evaluate(self, folder: RunFolder, stage: str) -> tuple[Summary, ...]:
-        judge = evaluation_judge(self.config) if stage in ("before", "") else None  # between, rules are enough
+        judge = self.judge if stage in ("before", "") else None  # between, rules are enough
+        trained = None if stage == "before" else trained_with(self.config)
         places = [(data, folder.evaluation(data.name, data.split, stage)) for data in self.evaluations]
-        return tuple(evaluate_split(self.engine, data, self.pool, self.config, place, judge) for data, place in places)
+        return tuple(
+            evaluate_split(self.engine, data, self.pool, self.config, place, judge, trained) for data, place in places
+        )
 
     def _evaluation_metrics(self, folder: RunFolder) -> Evaluate:
         def evaluate_stage(stage: str) -> Values:

@@ -45,4 +45,5 @@ def warn_of_unused(scorer: Scorer, examples: Sequence[Example], config: RunConfi
 
 def _shapes(config: RunConfig, pool: Pool) -> set[Shape]:
     """The shapes that training prompts may have."""
-    return {template.shape for template in pool.templates} if config.prompt.diversity else {pool.reasoning.shape}
+    templates = pool.templates if config.prompt.diversity else (pool.inference(config.prompt.reasoning),)
+    return {template.shape for template in templates}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -33,6 +31,7 @@ from rarl.training.batches import Batches
 from rarl.training.grouping import to_batch
 from rarl.training.grpo import Grpo
 from rarl.training.learner import Learner
+from rarl.training.metrics import peak_memory
 from rarl.types import Example, Group, Prompt, Rollout, Score
 
 PIXELS_PER_TOKEN = 28  # along each side of an image
@@ -254,14 +253,6 @@ def random_policy(shape: str, dtype: str, device: str) -> Policy:
         if "lora_B" in name:  # zeros would make half of the backward trivial
             torch.nn.init.normal_(parameter.data, std=0.02)
     return policy
-
-
-def peak_memory(device: torch.device) -> int:
-    """Bytes: of the device's allocator, or the process's largest resident set on the CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class Data(Section):
 
 class PromptSection(Section):
     pool: str = "default"  # a shipped pool, or a TOML file
-    diversity: bool = True  # an instruction drawn for each training prompt; false: the pool's reasoning prompt
+    diversity: bool = True  # an instruction drawn for each training prompt; false: the one of inference
     reasoning: bool = True  # at inference: ask for reasoning before the answer
 
 
@@ -196,7 +196,7 @@ class RunConfig(Section):
             raise ConfigError(f"{path} does not exist; the shipped recipes are in configs/") from None
         except (OSError, ValueError, RecursionError) as error:
             raise ConfigError(f"{path} is not a TOML file: {error}") from None
-        config = _validated(cls, values, str(path)).override(overrides)
+        config = validated(cls, values, str(path)).override(overrides)
         if config.run.name:
             return config
         return config.override([f"run.name={json.dumps(path.stem)}"])
@@ -209,7 +209,7 @@ class RunConfig(Section):
             if not equals or not key.strip():
                 raise ConfigError(f"--set {override!r} must look like section.key=value")
             _assign(values, key.strip().split("."), _parse_value(text.strip()), override)
-        return _validated(type(self), values, "--set")
+        return validated(type(self), values, "--set")
 
     def to_toml(self) -> str:
         """The whole configuration as TOML; `load` gives an equal one back."""
@@ -218,8 +218,9 @@ class RunConfig(Section):
     def digest(self) -> str:
         """A short hash of what decides the result: not where it is written, nor how patiently a judge is asked."""
         patience = {"concurrency", "timeout", "retries", "max_requests", "max_tokens_total", "max_unscored", "cache"}
-        apart: Any = {"run": {"name", "out"}, "model": {"cache_dir"}, "reward": {"probe"}, "judge": patience}
-        values = self.model_dump(mode="json", exclude={**apart, "tracking": True, "report": True})
+        run, model, reward = {"name", "out"}, {"cache_dir"}, {"probe"}
+        left_out: Any = {"run": run, "model": model, "reward": reward, "judge": patience}
+        values = self.model_dump(mode="json", exclude=left_out | {"tracking": True, "report": True})
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
     @model_validator(mode="after")
@@ -275,7 +276,8 @@ def _assign(values: dict[str, Any], path: list[str], value: Any, override: str) 
     values[path[-1]] = value
 
 
-def _validated(cls: type[Validated], values: Mapping[str, Any], source: str) -> Validated:
+def validated(cls: type[Validated], values: Mapping[str, Any], source: str) -> Validated:
+    """The section that these values make. Errors: ConfigError with the source, the key and what is allowed there."""
     try:
         return cls.model_validate(values)
     except ValidationError as error:

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from pathlib import Path
-from typing import NamedTuple
+from pathlib import Path, PurePath
+from typing import Any, NamedTuple
 
-from rarl.config import Control, Eval, RunConfig
+from rarl.config import Control, Eval, JudgeSection, RunConfig
 from rarl.data import Dataset, load_dataset
 from rarl.draws import Draws
+from rarl.errors import ConfigError, JudgeError, RunFolderError
 from rarl.evaluation import Summary, read_records
 from rarl.evaluation import evaluate as evaluate_dataset
 from rarl.evaluation.bert import bert_score
 from rarl.evaluation.likeness import Measure, rouge_l
-from rarl.judges import MadeJudge, failures, require_scored
-from rarl.judging import evaluation_judge
+from rarl.evaluation.records import SETTINGS
+from rarl.evaluation.run import SUMMARY
+from rarl.judges import MadeJudge, failures, require_scored, same_judge_warning
+from rarl.judging import evaluation_judge, trained_with
 from rarl.policy import Policy
 from rarl.policy.loading import threads_for
 from rarl.prompting import Pool, load_pool
 from rarl.registry import engines
-from rarl.runlog import file_name, free_path
+from rarl.runlog import file_name, free_path, write_json
 from rarl.types import Engine, Sampling, Shape, Template
 
 logger = logging.getLogger("rarl")
@@ -47,39 +51,70 @@ def evaluate(
     overrides: Sequence[str] = (),
 ) -> Summary:
     """Answer and grade every question of a split; records.jsonl and summary.json in `out`, or a new folder."""
-    folder = out or free_path(RunConfig().override(overrides).run.out, f"eval-{data}-{split}")
-    [summary] = _evaluate({folder: EvalSet(data, split, root)}, base, adapter, overrides).values()
+    sets = [(data, split, root)]
+    [summary] = evaluate_sets(base, sets, adapter=adapter, out=out, overrides=overrides).values()
     return summary
 
 
 def evaluate_sets(
     base: str,
-    sets: Sequence[EvalSet],
+    sets: Sequence[tuple[str, ...]],
     *,
     adapter: str | None = None,
     out: Path | None = None,
     overrides: Sequence[str] = (),
 ) -> dict[Path, Summary]:
-    """Several splits with one loading of the model: each in a folder <set>-<split> of `out`, or of a new folder."""
-    parent = out or free_path(RunConfig().override(overrides).run.out, "eval")
-    folders = {parent / file_name(f"{Path(each.data).name}-{each.split}"): each for each in sets}
-    return _evaluate(folders, base, adapter, overrides)
+    """Several sets with one loading of the model, each as (data, split) or (data, split, root); summaries by folder.
+
+    One alone is in `out` itself, or a new folder. Of several each is in a folder <data>-<split> of it, and the
+    summary.json beside these has that of each under its folder's name.
+    """
+    named = [EvalSet(*each) for each in sets]
+    names = [file_name(f"{PurePath(each.data).name}-{each.split}") for each in named]
+    if twice := [name for name, count in Counter(names).items() if count > 1]:
+        raise ConfigError(f"{twice[0]} is asked for twice, and both would be in one folder; evaluate it once")
+    alone = len(named) == 1
+    parent = out or free_path(RunConfig().override(overrides).run.out, f"eval-{names[0]}" if alone else "eval")
+    if alone:
+        return evaluate_configs({parent: _config(base, adapter, named[0], overrides)})
+    if (parent / SETTINGS).exists():
+        raise RunFolderError(f"{parent} holds the evaluation of one set; choose another folder for several")
+    folders = {parent / name: each for name, each in zip(names, named, strict=True)}
+    found = evaluate_configs({folder: _config(base, adapter, each, overrides) for folder, each in folders.items()})
+    write_json(parent / SUMMARY, {folder.name: summary.to_json() for folder, summary in found.items()})
+    return found
 
 
-def _evaluate(
-    sets: Mapping[Path, EvalSet], base: str, adapter: str | None, overrides: Sequence[str]
-) -> dict[Path, Summary]:
-    """All that can be wrong with the input is found before the model is loaded."""
-    configs = {folder: _config(base, adapter, each, overrides) for folder, each in sets.items()}
+def evaluate_configs(configs: Mapping[Path, RunConfig]) -> dict[Path, Summary]:
+    """Several evaluations of one model, each in its folder; all have the first one's model, engine, pool and judge.
+
+    All that can be wrong with the input is found before the model is loaded. A judge that left too much of one set
+    unscored is an error when all sets are done.
+    """
     datasets = {folder: load_split(config, config.data.split, config.eval.limit) for folder, config in configs.items()}
     first = next(iter(configs.values()))
     pool, make_engine, judge = load_pool(first.prompt.pool), engines.get(first.rollout.engine), evaluation_judge(first)
-    require_evaluable(pool, first)
-    with threads_for(base), closing(make_engine(Policy.load(first.model))) as engine:
-        return {
-            folder: evaluate_split(engine, datasets[folder], pool, config, folder, judge)
-            for folder, config in configs.items()
-        }
+    for config in configs.values():
+        require_evaluable(pool, config)
+    if trouble := judge.trouble():
+        logger.warning("%s; answers are kept all the same, and judged by a later call", trouble)
+    trained = _trained_with(first.model.adapter)
+    summaries, unjudged = {}, []
+    with threads_for(first.model.base), closing(make_engine(Policy.load(first.model))) as engine:
+        for folder, config in configs.items():
+            try:
+                summaries[folder] = evaluate_split(engine, datasets[folder], pool, config, folder, judge, trained)
+            except JudgeError as error:
+                unjudged.append(error)
+    if unjudged:
+        raise unjudged[0]
+    return summaries
+
+
+def _trained_with(adapter: str) -> JudgeSection | None:
+    """The judge that an adapter's training was rewarded by, where its run is still around it."""
+    path = Path(adapter).resolve().parent / "config.toml"
+    return trained_with(RunConfig.load(path)) if adapter and path.is_file() else None
 
 
 def _config(base: str, adapter: str | None, each: EvalSet, overrides: Sequence[str]) -> RunConfig:
@@ -115,7 +150,7 @@ def template_of(pool: Pool, config: RunConfig) -> Template:
     """The instruction of an evaluation."""
     if config.eval.shape:
         return pool.of(Shape(config.eval.shape))
-    return pool.reasoning if config.prompt.reasoning else pool.direct
+    return pool.inference(config.prompt.reasoning)
 
 
 def require_evaluable(pool: Pool, config: RunConfig) -> None:
@@ -131,10 +166,17 @@ def measures_of(settings: Eval) -> dict[str, Measure]:
 
 
 def evaluate_split(
-    engine: Engine, dataset: Dataset, pool: Pool, config: RunConfig, folder: Path, judge: MadeJudge | None = None
+    engine: Engine,
+    dataset: Dataset,
+    pool: Pool,
+    config: RunConfig,
+    folder: Path,
+    judge: MadeJudge | None = None,
+    trained: JudgeSection | None = None,
 ) -> Summary:
     """One evaluation as the configuration wants it, with an engine that is there already.
 
+    `trained` is the judge that rewarded the training of what is evaluated: the same one is warned of in the summary.
     Errors: JudgeError where the judge left too much unscored; all that it scored is kept.
     """
     settings, model, chosen = config.eval, config.model, config.eval.baselines
@@ -155,10 +197,8 @@ def evaluate_split(
         baselines=[Control.SWAPPED] * chosen if isinstance(chosen, bool) else [Control(each) for each in chosen],
         measures=measures_of(settings),
         judge=judge,
-        judge_axes=judge.axes if judge else (),
-        judge_about=config.judge.model_dump(
-            mode="json", include={"kind", "base_url", "model", "temperature", "send_images"}
-        ),
+        judge_about=_decides_verdicts(config.judge, judge),
+        judge_warning=same_judge_warning(trained, config.judge) if trained else None,
         about={
             "base": model.base,
             "adapter": model.adapter,
@@ -172,3 +212,9 @@ def evaluate_split(
         verdicts = [verdict for record in read_records(folder) for verdict in record.verdicts.values()]
         require_scored(len(verdicts), failures(verdicts), config.judge.max_unscored)
     return summary
+
+
+def _decides_verdicts(settings: JudgeSection, judge: MadeJudge | None) -> dict[str, Any]:
+    """Not at which address the model is: a server may have moved. Nor how long its replies may be."""
+    about = settings.model_dump(mode="json", include={"kind", "model", "temperature", "send_images"})
+    return about | {"rubrics": judge.sent()["rubrics"]} if judge else about

@@ -32,7 +32,8 @@ def save_adapter(policy: Policy, config: RunConfig, folder: Path, results: Seque
         if config.model.adapter:
             _join(Path(config.model.adapter), aside)
         policy.processor.save(aside)
-        write_json(aside / "run_card.json", _card(config, results))
+        trained = sum(value.numel() for value in policy.network.parameters() if value.requires_grad)
+        write_json(aside / "run_card.json", {**_card(config, results), "trainable_parameters": trained})
         write_text(aside / "README.md", _readme(config))
 
 

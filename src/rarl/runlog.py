@@ -3,7 +3,7 @@
     config.toml  environment.json                        what was asked, and with which versions
     probe.json                                           which known ways of gaming the rewards would pay
     metrics.jsonl  rollouts.jsonl                        one row a step, one row a completion
-    timings.jsonl                                        wall seconds, apart: the others are the same bytes every time
+    timings.jsonl                                        wall seconds and peak memory, which are never the same twice
     checkpoints/step-000050/  adapter/                   to go on from, and to use
     eval/<set>-<split>/  eval/before/<set>-<split>/      records.jsonl and summary.json
     report.html
@@ -80,9 +80,9 @@ class RunFolder:
     def append_metrics(self, metrics: StepMetrics) -> None:
         _append(self.path / "metrics.jsonl", [{"step": metrics.step, **metrics.values}])
 
-    def append_timings(self, step: int, seconds: Mapping[str, float]) -> None:
-        """Wall seconds by phase."""
-        _append(self.path / "timings.jsonl", [{**seconds, "step": step}])
+    def append_timings(self, step: int, found: Mapping[str, float]) -> None:
+        """Wall seconds by phase, and the process's peak memory."""
+        _append(self.path / "timings.jsonl", [{**found, "step": step}])
 
     def append_rollouts(self, step: int, groups: Sequence[Group]) -> None:
         """A row for every completion of the step: what was said, what it earned, and why."""

@@ -18,6 +18,7 @@ from rarl.data import Dataset
 from rarl.draws import Draws
 from rarl.evaluation import evaluate, statistics
 from rarl.evaluation import records as store
+from rarl.judges.asking import FunctionJudge
 from rarl.prompting import load_pool
 from rarl.types import Example, JudgeQuery, Prompt, QuestionKind, Sampling, Verdict
 
@@ -90,7 +91,7 @@ def run(folder: str, moment: str, count: int) -> None:
         draws=Draws(0),
         folder=Path(folder, "eval"),
         prompts_per_batch=3,
-        judge=watched("judge", judge),
+        judge=FunctionJudge("m", watched("judge", judge)),
         judge_about={"kind": "m"},
     )
 

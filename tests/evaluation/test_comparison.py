@@ -16,8 +16,8 @@ def answered(number: int, right: bool, **changes: object) -> EvalRecord:
     return record(f"q{number}", cluster=f"c{number // 2}", grade=grade, parts={}, **changes)
 
 
-def evaluation(folder: Path, right: Sequence[bool], digest: str = "d1", split: str = "test", **changes: object) -> Path:
-    store.resume(folder, {"data": "/data/ward.py:load", "split": split, "questions_digest": digest})
+def evaluation(folder: Path, right: Sequence[bool], split: str = "test", **changes: object) -> Path:
+    store.resume(folder, {"data": "/data/ward.py:load", "split": split})
     store.append(folder, [answered(number, each, **changes) for number, each in enumerate(right)])
     return folder
 
@@ -65,12 +65,22 @@ def test_only_items_of_every_run_are_compared(tmp_path: Path) -> None:
     assert found.unshared == {"ward.py:load, test": 3}
 
 
-def test_other_questions_are_refused_by_name(tmp_path: Path) -> None:
-    folders = [evaluation(tmp_path / "a", ALL), evaluation(tmp_path / "b", ALL, digest="d2")]
+@pytest.mark.parametrize("changes", [{"question": "Who?"}, {"gold": "right"}, {"options": ("left", "right")}])
+def test_other_questions_are_refused_by_name(tmp_path: Path, changes: dict) -> None:
+    folders = [evaluation(tmp_path / "a", ALL), evaluation(tmp_path / "b", ALL, **changes)]
     with pytest.raises(
-        RunFolderError, match=r"a and b were asked other questions of ward\.py:load, test \(digests d1 and d2"
+        RunFolderError,
+        match=r"^a and b were asked other questions of ward\.py:load, test: q0 is not the same in both; ",
     ):
         compare(folders)
+
+
+def test_runs_without_a_question_in_common_are_refused(tmp_path: Path) -> None:
+    evaluation(tmp_path / "a", ALL)
+    store.resume(tmp_path / "b", {"data": "/data/ward.py:load", "split": "test"})
+    store.append(tmp_path / "b", [answered(number, True) for number in (8, 9)])
+    with pytest.raises(RunFolderError, match=r"^a, b have no question of ward\.py:load, test in common$"):
+        compare([tmp_path / "a", tmp_path / "b"])
 
 
 def test_what_not_every_run_has_is_said(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from rarl.draws import Draws
 from rarl.errors import DataError, RunFolderError
 from rarl.evaluation import evaluate, read_records
 from rarl.evaluation.summary import Summary
+from rarl.judges.asking import FunctionJudge
 from rarl.prompting import load_pool
 from rarl.types import Example, Finish, JudgeQuery, Prompt, QuestionKind, Sampling, Shape, Verdict
 
@@ -329,9 +330,12 @@ def test_one_completion_has_nothing_to_calibrate(tmp_path: Path) -> None:
     assert run(Scripted(always_yes), tmp_path).calibration is None
 
 
-def judge(queries: Sequence[JudgeQuery]) -> list[Verdict]:
+def verdicts(queries: Sequence[JudgeQuery]) -> list[Verdict]:
     values = {"correctness": 1.0, "explanation": None}
     return [Verdict(values[query.axis], query.axis, "hm", "m", "rubric-1") for query in queries]
+
+
+judge = FunctionJudge("m", verdicts)
 
 
 def test_verdicts_are_metrics_and_unscored_ones_are_counted(tmp_path: Path) -> None:
@@ -341,6 +345,7 @@ def test_verdicts_are_metrics_and_unscored_ones_are_counted(tmp_path: Path) -> N
     assert (explanation.mean, explanation.n, explanation.unscored) == (None, 0, 12)
     assert summary.protocols["judge_correctness"] == correctness
     assert summary.settings["judge"] == {"model": "m"}
+    assert (summary.judge["judge"], summary.judge["unscored"]) == ("m", {"no reason given": 12})
     assert not (tmp_path / "swapped/judge.json").exists()  # of a control only the answers count
 
 

@@ -9,7 +9,8 @@ from evaluation.scripted import record
 from rarl.errors import RunFolderError
 from rarl.evaluation import read_records
 from rarl.evaluation import records as store
-from rarl.evaluation.verdicts import NOBODY, QUERIES, judged
+from rarl.evaluation.verdicts import QUERIES, judge_record, judged
+from rarl.judges import Failure
 from rarl.types import EvalRecord, Example, Fact, JudgeQuery, Shape, Verdict
 
 ABOUT = {"kind": "openai", "model": "m"}
@@ -26,6 +27,9 @@ def example(item: str) -> Example:
 class Judge:
     """Scores 1 where the answer has an even number, and what `say` says where that is given."""
 
+    name, sees_images = "m", False
+    axes: tuple[str, ...] = ("correctness", "explanation")
+
     def __init__(self, say: Callable[[JudgeQuery], float | None] | None = None, stop_after: int | None = None) -> None:
         self.say = say or (lambda query: float(int(query.answer.split()[-1]) % 2 == 0))
         self.asked: list[JudgeQuery] = []
@@ -37,6 +41,13 @@ class Judge:
         self.calls += 1
         self.asked += queries
         return [Verdict(self.say(query), query.axis, f"on {query.id}", "m", "rubric-1") for query in queries]
+
+    def sent(self) -> dict:
+        rubrics = dict.fromkeys(self.axes, "rubric-1")
+        return {"host": "h:1", "requests": len(self.asked), "answered_by": ["m-2026"], "rubrics": rubrics}
+
+    def trouble(self) -> str:
+        return ""
 
 
 def run(folder: Path, judge: Judge, records: Sequence[EvalRecord] = RECORDS, about: dict | None = None):
@@ -78,8 +89,8 @@ def test_a_shape_without_reasoning_has_no_explanation_to_judge(tmp_path: Path) -
 
 def test_a_judge_of_one_axis_is_asked_about_that_alone(tmp_path: Path) -> None:
     judge = Judge()
-    store.append(tmp_path, RECORDS)
-    found = judged(RECORDS, [example(each.id) for each in RECORDS], tmp_path, judge, ABOUT, axes=("correctness",))
+    judge.axes = ("correctness",)
+    found = run(tmp_path, judge)
     assert [query.axis for query in judge.asked] == ["correctness"] * 3
     assert {tuple(each.verdicts) for each in found} == {("correctness",)}
 
@@ -89,8 +100,8 @@ def test_what_is_not_there_is_0_and_nobody_is_asked(tmp_path: Path) -> None:
     nothing, no_reasoning = run(tmp_path, judge, [replace(RECORDS[0], answer=None, reasoning=None), RECORDS[2]])
     assert [query.id for query in judge.asked] == ["q2", "q2"]
     assert [each.value for each in nothing.verdicts.values()] == [0.0, 0.0]
-    assert {each.judge for each in nothing.verdicts.values()} == {NOBODY}
-    assert nothing.verdicts["explanation"].raw == "there is no reasoning"
+    assert {(each.judge, each.rubric) for each in nothing.verdicts.values()} == {("m", "rubric-1")}
+    assert nothing.verdicts["explanation"].raw == "no reasoning was given: 0 unasked"
     assert no_reasoning.verdicts["correctness"].judge == "m"
 
 
@@ -145,6 +156,7 @@ def test_a_judge_that_raises_leaves_its_queries_unscored(tmp_path: Path) -> None
 
     verdicts = run(tmp_path, Judge(fall))[0].verdicts
     assert [each.value for each in verdicts.values()] == [None, None]
+    assert {(each.judge, each.rubric) for each in verdicts.values()} == {("m", "rubric-1")}  # whose silence it is
     assert "no route to host" in verdicts["explanation"].raw
     assert verdicts["explanation"].axis == "explanation"
 
@@ -157,3 +169,58 @@ def test_another_judge_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
     anew = Judge(lambda query: 0.25)
     assert run(tmp_path, anew, about={**ABOUT, "model": "n"})[1].verdicts["correctness"].value == 0.25
     assert len(anew.asked) == 6
+
+
+def out(query: JudgeQuery, failure: Failure = Failure.OUTAGE) -> Verdict:
+    return Verdict(None, query.axis, "no route to host", "m", "rubric-1", failure)
+
+
+def test_a_judge_that_is_out_is_not_asked_about_the_rest(tmp_path: Path) -> None:
+    records = [record(f"q{number}", answer=f"answer {number}") for number in range(QUERIES)]  # two calls
+
+    class Out(Judge):
+        def __call__(self, queries: Sequence[JudgeQuery]) -> list[Verdict]:
+            super().__call__(queries)
+            return [out(query) for query in queries]
+
+    judge = Out()
+    verdicts = [verdict for each in run(tmp_path, judge, records) for verdict in each.verdicts.values()]
+    assert (len(judge.asked), len(verdicts)) == (QUERIES, 2 * QUERIES)
+    assert {(each.value, each.failure, each.judge, each.rubric) for each in verdicts} == {
+        (None, "outage", "m", "rubric-1")
+    }
+    assert verdicts[-1].raw == "not asked, as the judge could not be had: no route to host"
+    assert len(run(tmp_path, again := Judge(), records)) == QUERIES
+    assert len(again.asked) == 2 * QUERIES
+
+
+def test_a_judge_that_is_out_for_some_is_asked_on(tmp_path: Path) -> None:
+    records = [record(f"q{number}", answer=f"answer {number}") for number in range(QUERIES)]
+
+    class Shaky(Judge):
+        def __call__(self, queries: Sequence[JudgeQuery]) -> list[Verdict]:
+            first, *_ = super().__call__(queries)
+            return [first, *map(out, queries[1:])]
+
+    judge = Shaky()
+    run(tmp_path, judge, records)
+    assert len(judge.asked) == 2 * QUERIES
+
+
+def test_what_was_sent_is_summed_over_calls_and_says_all_hosts(tmp_path: Path) -> None:
+    first = Judge(lambda query: None if query.id == "q1" else 1.0)
+    first.asked = [None] * 5  # another set was judged before by the same one
+    run(tmp_path, first)
+    second = Judge()
+    second.sent = lambda: Judge.sent(second) | {"host": "h:2", "answered_by": ["m-2025"]}
+    found = judge_record(run(tmp_path, second), tmp_path, "beware")
+    assert (found["requests"], found["host"], found["answered_by"]) == (6 + 2, "h:1, h:2", ["m-2025", "m-2026"])
+    assert (found["unscored"], found["warning"]) == ({}, "beware")
+    assert found["rubrics"] == {"correctness": "rubric-1", "explanation": "rubric-1"}
+    (tmp_path / "judge.json").unlink()
+    run(tmp_path, Judge())
+    assert judge_record(read_records(tmp_path), tmp_path, None)["requests"] == 6  # of this judge alone
+
+
+def test_nobody_judged(tmp_path: Path) -> None:
+    assert judge_record(RECORDS, tmp_path, None) == {}

@@ -34,14 +34,36 @@ def test_normal_and_nothing_wrong(question: str, gold: str, prediction: str, cor
 @pytest.mark.parametrize(
     ("question", "prediction"),
     [
-        ("Is there an effusion?", "It cannot be denied that an effusion is present."),
-        ("Is there an effusion?", "There is no denying the effusion."),
         ("Is there an effusion?", "I would not say that there is no effusion."),
         ("Is there an effusion?", "The absence of effusion is not supported."),
         ("Is there an effusion?", "It isn't effusion-free."),
-        ("Does the patient lack a spleen?", "The spleen is present."),
     ],
 )
 def test_a_denial_of_unclear_reach_is_no_answer(question: str, prediction: str) -> None:
     assert not grade(question, "no", prediction).correct
     assert not grade(question, "yes", prediction).correct
+
+
+@pytest.mark.parametrize(
+    ("question", "prediction", "says"),
+    [
+        ("Is there an effusion?", "It cannot be denied that an effusion is present.", "yes"),
+        ("Is there an effusion?", "There is no denying the effusion.", "yes"),
+        ("Is there an effusion?", "It is false that there is no effusion.", "yes"),
+        ("Is there an effusion?", "It is not true that there is an effusion.", "no"),
+        ("Is there an effusion?", "I deny that there is no effusion.", "yes"),
+        ("Is there an effusion?", "The claim that there is an effusion is false.", "no"),
+        ("Is it false that there is an effusion?", "There is no effusion.", "yes"),
+        ("Is it false that there is no effusion?", "There is no effusion.", "no"),
+        ("Is it true that there is no effusion?", "That is not true.", "no"),
+        ("Does the patient lack a spleen?", "The spleen is present.", "no"),
+        ("Does the patient lack a spleen?", "There is no spleen.", "yes"),
+        ("Is the spleen missing?", "The spleen is not missing.", "no"),
+        ("Is there an effusion?", "There is no fracture, effusion or mass.", "no"),
+        ("Is there an effusion?", "A fracture, an effusion and a mass are not seen.", "no"),
+        ("Is there an effusion?", "No fracture, lungs clear and heart normal.", None),
+    ],
+)
+def test_an_even_number_of_denials_affirms(question: str, prediction: str, says: str | None) -> None:
+    assert grade(question, "yes", prediction).correct is (says == "yes")
+    assert grade(question, "no", prediction).correct is (says == "no")

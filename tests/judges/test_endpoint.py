@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import math
 import re
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import format_datetime
 
 import pytest
@@ -178,10 +179,12 @@ def test_a_rate_limit_holds_all_workers(remote, server, several, monkeypatch):
 
 
 def test_retry_after_as_a_date(remote, server, query):
-    soon = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
-    server.script = [fake.fails(503, Retry_After=soon)]
+    soon = math.ceil(time.time() + 0.2)  # dates have whole seconds
+    server.script = [fake.fails(503, Retry_After=format_datetime(datetime.fromtimestamp(soon, UTC), usegmt=True))]
     assert outcome(remote()([query])) == [(2 / 3, "")]
-    assert server.asked[1].at - server.asked[0].at >= 0.8  # dates have whole seconds
+    asked = [each.at + time.time() - time.monotonic() for each in server.asked]
+    assert asked[0] < soon - 0.05
+    assert asked[1] >= soon - 0.05
 
 
 def test_a_server_that_wants_an_hour_is_out(remote, server, query):
@@ -323,6 +326,33 @@ def test_an_interrupt_stops_the_asking(remote, server, several, monkeypatch):
         remote(concurrency=2, retries=9)(several(40))
     time.sleep(0.2)
     assert len(server.asked) <= 8 + 8
+
+
+@pytest.mark.parametrize(
+    "look",
+    [fake.gives({"data": []}), fake.gives(b"<html>"), fake.fails(403), fake.fails(404), fake.fails(500), fake.hangs],
+)
+def test_a_server_that_is_there_is_no_trouble(remote, server, look):
+    server.look = look
+    assert remote(timeout=0.3).trouble() == ""
+    assert server.asked == []
+
+
+def test_a_wrong_key_and_an_address_with_nobody_are_trouble(remote, server, query, monkeypatch):
+    remote()
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789")
+    server.look = fake.fails(401, "Incorrect API key: sk-0123456789")
+    host = f"127.0.0.1:{server.server_port}"
+    wrong = remote().trouble()
+    assert wrong.startswith(f"the judge at {host} can't be asked: AuthenticationError: ")
+    assert wrong.endswith("Incorrect API key: [OPENAI_API_KEY]; check OPENAI_API_KEY")
+    server.shutdown()
+    server.server_close()
+    nobody = remote().trouble()
+    assert nobody.startswith(f"the judge at {host} can't be asked: ConnectError: ")
+    assert nobody.endswith("; check judge.base_url, and that the server runs")
+    assert "\n" not in wrong + nobody
+    assert server.asked == []
 
 
 def test_a_missing_package_is_one_line(monkeypatch):

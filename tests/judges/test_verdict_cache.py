@@ -1,9 +1,8 @@
 """Nothing is asked twice: across calls, judges, processes and kills."""
 
+import multiprocessing
 import sqlite3
 import stat
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,23 +62,21 @@ def test_a_cache_that_breaks_underway_is_a_warning(tmp_path, caplog):
     assert "can't be read" in caplog.text
 
 
-WRITER = """
-import sys
-from pathlib import Path
-from rarl.judges.cache import VerdictCache
-from rarl.types import Verdict
-
-cache = VerdictCache(Path(sys.argv[1]))
-for i in range(15):
-    for name in (sys.argv[2], "shared"):
-        cache.keep(f"{name}-{i}", Verdict(1.0, "correctness", "", "m", "r"))
-"""
+def write(path, own):
+    cache = VerdictCache(path)
+    for i in range(15):
+        for name in (own, "shared"):
+            cache.keep(f"{name}-{i}", Verdict(1.0, "correctness", "", "m", "r"))
 
 
 def test_two_processes_at_once(tmp_path):
-    path = tmp_path / "verdicts.sqlite"
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, path, name]) for name in ("a", "b")]
-    assert [writer.wait(60) for writer in writers] == [0, 0]
+    path, processes = tmp_path / "verdicts.sqlite", multiprocessing.get_context("fork")
+    writers = [processes.Process(target=write, args=(path, name)) for name in ("a", "b")]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(60)
+    assert [writer.exitcode for writer in writers] == [0, 0]
     keys = [f"{name}-{i}" for name in ("a", "b", "shared") for i in range(15)]
     assert len(VerdictCache(path).read(keys)) == 45
 

@@ -54,4 +54,6 @@ def test_diversity_draws_the_same_instruction_again_and_other_ones_elsewhere() -
 
 
 def test_without_diversity_every_prompt_asks_for_reasoning() -> None:
-    assert {instruct(example(n), POOL, Draws(n), diversity=False).template for n in range(20)} == {POOL.reasoning}
+    for reasoning, template in ((True, POOL.reasoning), (False, POOL.direct)):
+        asked = {instruct(example(n), POOL, Draws(n), diversity=False, reasoning=reasoning).template for n in range(20)}
+        assert asked == {template}

@@ -8,7 +8,7 @@ import fake_run
 import fake_training
 import hostile_run
 from rarl.environment import VERSION
-from rarl.errors import RunFolderError
+from rarl.errors import ConfigError, RunFolderError
 from rarl.reporting import page as page_module
 from rarl.reporting import write_report
 
@@ -270,6 +270,11 @@ def test_where_even_that_is_too_much_fewer_examples_are_shown(folder, monkeypatc
     page = Page(write_report(folder.path))
     assert "12 of 20 questions" in page.text
     assert len(page.source.encode()) < whole
+
+
+def test_a_report_of_several_runs_is_not_written_over_that_of_one(folder, tmp_path):
+    with pytest.raises(ConfigError, match="name its file with -o"):
+        write_report([folder.path, fake_run.make(tmp_path / "other").path])
 
 
 def test_what_is_no_run_is_an_error(tmp_path):

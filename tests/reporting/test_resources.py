@@ -4,6 +4,7 @@ import fake_run
 import fake_training
 from rarl.reporting.resources import duration, resources
 from rarl.reporting.sources import read_sources
+from rarl.types import StepMetrics
 
 
 def found(folder):
@@ -42,6 +43,15 @@ def test_tokens_and_their_speed(folder):
     assert facts["Completions"] == "40, for 2 different questions"
     assert facts["Tokens sampled"] == "400, 10 a completion"
     assert facts["Speed of sampling"] == "20 tokens a second"
+
+
+def test_a_run_that_samples_nothing_tells_the_tokens_it_learned_from(folder):
+    fake_training.timings(folder)
+    for step in (4, 5):
+        folder.append_metrics(StepMetrics(step, {"loss": 1.0, "completion/tokens": 600}))
+    facts = found(folder).facts
+    assert facts["Tokens learned from"] == "1,200"
+    assert "Tokens sampled" not in facts
 
 
 def test_peak_memory_is_shown_where_it_was_written_down(folder):

@@ -67,7 +67,7 @@ RULE_OUT = "There is no pneumonia. This suggests tuberculosis."
         (NORMAL, "one", COUNT, 0.0),
         ("There are two nodules.", "2", COUNT | PLAIN, 1.0),
         ("There are two nodules.", "3", COUNT | PLAIN, 0.0),
-        ("There are two nodules of 5 mm.", "2", COUNT | PLAIN, 0.5),
+        ("There are two nodules of 5 mm.", "2", COUNT | PLAIN, 1.0),  # a size is no count
         ("One nodule is left, two are right: three nodules.", "3", NODULES, 1.0),
         ("One nodule is left, three are right: four nodules.", "3", NODULES, 0.0),
         ("There are two small nodules of 5 mm.", "2", NODULES, 1.0),
@@ -104,7 +104,7 @@ RULE_OUT = "There is no pneumonia. This suggests tuberculosis."
         ("There is a lesion. Yes.", "yes", LESION, 1.0),
         # nothing was found that a yes could rest on
         ("The lungs are clear. No fluid is seen.", "yes", EFFUSION, 0.0),
-        ("The lungs are clear. No fluid is seen.", "no", EFFUSION, 0.5),
+        ("The lungs are clear. No fluid is seen.", "no", EFFUSION, 1.0),
         ("The lungs, heart and bones are normal.", "yes", EFFUSION, 0.0),
         ("The angle is filled and no vessels pass it.", "yes", EFFUSION, 0.5),
         ("No intact fibres are seen.", "yes", {"question": "Is it torn?", "options": [], "kind": "yesno"}, 0.5),

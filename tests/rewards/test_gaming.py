@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -13,8 +13,8 @@ from rarl.config import RewardSection
 from rarl.grading import derive_kind
 from rarl.registry import rewards as registry
 from rarl.rewards import Scorer, columns
-from rarl.rewards.wording import wording
-from rarl.types import QuestionKind, Shape
+from rarl.rewards.wording import content_words, sentences, wording
+from rarl.types import Fact, QuestionKind, Shape
 
 PAIRS = Path(__file__).parents[1] / "data" / "reward_pairs.jsonl"
 NAMES = tuple(RewardSection().weights)
@@ -146,13 +146,43 @@ PIECES += [
     "-",
     "°",
 ]
-odd_text = st.text(max_size=80) | st.lists(st.sampled_from(PIECES), max_size=16).map("".join)
-odd_completion = odd_text | st.builds("<think>{}</think><answer>{}</answer>".format, odd_text, odd_text)
+PIECES += [
+    "<think><think>",
+    "</answer></answer>",
+    "<answer>left</answer>",
+    "<|im_end|>",
+    "&lt;",
+    "\ud800",
+    "\udfff",
+    "1/0",
+]
+PIECES += [
+    "No third. ",
+    "one and another ",
+    "L4-5",
+    "3 x 4 cm",
+    "rather than ",
+    "0",
+    "\u0661",
+    "\u2163",
+    "\u00b2",
+    "e\u0301" * 9,
+]
+strange = st.text(
+    st.characters(categories=["Cs", "Co", "Cn", "Cf", "Cc", "Mn", "Nd", "Nl", "No", "So", "Zl", "Zp"]), max_size=30
+)
+huge = st.builds(lambda piece, times: piece * times, st.sampled_from(PIECES), st.integers(200, 3000))
+odd_text = st.text(max_size=80) | st.lists(st.sampled_from(PIECES), max_size=16).map("".join) | strange
+shaped = "<think>{}</think><answer>{}</answer>".format
+odd_completion = odd_text | huge | st.builds(shaped, odd_text, odd_text) | st.builds(shaped, huge, odd_text)
+FREE = (Fact("left upper lobe opacity", "left upper lobe opacity"), Fact("effusion", "false"), Fact("lesions", "2"))
 
 
-@given(odd_completion, st.sampled_from(Shape), st.sampled_from(QuestionKind), st.booleans(), st.booleans())
+@given(odd_completion, st.sampled_from(Shape), st.sampled_from(QuestionKind), st.sampled_from("-vf"), st.booleans())
+@settings(deadline=None, max_examples=150)
 def test_no_text_crashes_a_reward_or_leaves_the_unit_interval(rollout, example, text, shape, kind, facts, options):
-    example = replace(example, kind=kind, facts=example.facts * facts, options=example.options * options)
+    known = {"-": (), "v": example.facts, "f": FREE}[facts]
+    example = replace(example, kind=kind, facts=known, options=example.options * options)
     prompt = rollout(text, example, shape).prompt
     for name in NAMES:
         (value,) = registry.get(name)([list(prompt.messages)], [text], **columns([prompt]))
@@ -161,7 +191,35 @@ def test_no_text_crashes_a_reward_or_leaves_the_unit_interval(rollout, example, 
 
 HONEST_ONES = [json.loads(line) for line in PAIRS.read_text().splitlines()][::9]
 KEYWORDS = sorted(word for word in wording().observations if len(word) > 3)
+GENERIC = (
+    "The human body has many organs.",
+    "Medical images can be difficult to read.",
+    "Every detail matters in such cases.",
+    "Findings should always be compared with earlier studies.",
+    "Radiology has changed a lot over the years.",
+    "It is good practice to be systematic.",
+    "Each region was looked at in turn.",
+    "The quality of the picture is adequate for review.",
+)
+HEDGES = (
+    "It may or may not be so.",
+    "This could possibly be something else.",
+    "Perhaps yes, perhaps no.",
+    "It might be present or it might be absent.",
+    "One cannot be sure.",
+    "Other possibilities may exist.",
+)
+LECTURES = (
+    "{} is a condition that can have many causes.",
+    "{} is often seen in patients.",
+    "{} refers to a medical term.",
+)
+TOLD = [pair["honest"].removeprefix("<think>").partition("</think>")[0] for pair in HONEST_ONES]
+NAMED = sorted({" ".join(two) for text in TOLD for two in zip(*[iter(content_words(text))] * 2, strict=False)})
 families = {
+    "generic": st.lists(st.sampled_from(GENERIC), min_size=1, max_size=4).map(" ".join),
+    "hedges": st.lists(st.sampled_from(HEDGES), min_size=1, max_size=3).map(" ".join),
+    "others' findings": st.lists(st.sampled_from(NAMED), min_size=7, max_size=14, unique=True).map(", ".join),
     "boilerplate": st.lists(st.sampled_from(FILLER[:4] + FILLER[5:]), min_size=1, max_size=3).map(" ".join),
     "keywords": st.lists(st.sampled_from(KEYWORDS), min_size=7, max_size=20, unique=True).map(", ".join),
     "white space": st.text(" \n\t.-*", min_size=1, max_size=30),
@@ -171,7 +229,7 @@ families = {
 }
 
 
-@pytest.mark.parametrize("family", [*families, "the same again", "the question"])
+@pytest.mark.parametrize("family", [*families, "the same again", "a sentence again", "the question", "a lecture"])
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
 def test_filler_anywhere_never_raises_a_score(scorer, rollout, example, family, data):
@@ -181,7 +239,14 @@ def test_filler_anywhere_never_raises_a_score(scorer, rollout, example, family, 
         example, question=pair["question"], answer=pair["gold"], options=tuple(pair["options"] or ()), facts=(),
         rationale=pair.get("rationale"), kind=derive_kind(pair["question"], pair["gold"], pair["options"] or ()),
     )  # fmt: skip
-    given = {"the same again": st.just(thought), "the question": st.just(pair["question"])}
+    given = {
+        "the same again": st.just(thought),
+        "a sentence again": st.lists(st.sampled_from(sentences(thought) or ["."]), min_size=1, max_size=3).map(
+            " ".join
+        ),
+        "the question": st.just(pair["question"]),
+        "a lecture": st.sampled_from(LECTURES).map(lambda text: text.format(pair["gold"])),
+    }
     filler = data.draw({**families, **given}[family])
     texts = [
         f"<think>{thought}</think>{rest}",
@@ -207,6 +272,6 @@ def test_a_group_is_scored_in_a_moment(scorer, rollout):
     text = f"<think> {HONEST} The {{}}th rib overlies the lesion. </think> {ANSWER}"
     scorer.score([rollout(text)])  # the tables are read once
     rollouts = [rollout(text.format(i)) for i in range(64)]
-    start = perf_counter()
+    start = process_time()
     scorer.score(rollouts)
-    assert perf_counter() - start < 0.6  # a third of it on a quiet core, and less
+    assert process_time() - start < 3  # a tenth of it on a quiet core; what is not linear in a text would take longer

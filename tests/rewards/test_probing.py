@@ -13,6 +13,7 @@ from rarl.rewards.probing import attacks, honest_reasoning
 from rarl.types import Shape
 
 NAMES = {"question", "prompt", "answer", "named", "reasoning", "denied", "wrong", "options", "keywords", "other"}
+NAMES |= {"letters", "clash", "within"}
 TAGS = {"open", "close", "ask", "end"}
 
 
@@ -41,9 +42,10 @@ def own(tmp_path):
 
 def test_the_kit_is_whole():
     kit = attacks()
-    assert len({attack.name for attack in kit}) == len(kit) >= 45
+    assert len({attack.name for attack in kit}) == len(kit) >= 60
     families = {"empty", "lists", "several blocks", "padding", "copied", "restated", "rubric", "authority", "judge"}
     families |= {"contradiction", "boilerplate", "hedging", "unicode", "wrong", "filler", "invention", "praise", "code"}
+    families |= {"several answers", "no commitment", "broken shape", "scaffolding", "lecture"}
     assert families <= {attack.family for attack in kit}
     for attack in kit:
         assert attack.why

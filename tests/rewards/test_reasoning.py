@@ -21,7 +21,7 @@ CHOICE = Context("Which is it?", "Which is it? A) pneumonia B) tuberculosis", "t
         ("Findings: blunted angle.", 2),
         ("A line ends in the SVC.", 2),
         ("Fused glands at L4.", 3),
-        ("No consolidation, collapse, mass, nodule, cavity or fracture.", 6),
+        ("No consolidation, collapse, mass, nodule, cyst or fracture.", 6),
         ("The liver, spleen, pancreas, kidneys, adrenals and aorta are normal.", 7),
         ("It measures 2.3 x 1.8 x 1.5 cm.", 2),
         ("The cardiothoracic ratio is 0.55.", 2),

@@ -2,39 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rarl.cli.shared import Adapter, Base, Out, Overrides, Root, app, print_table
+from rarl.cli.shared import Adapter, Base, Overrides, app, print_table
 from rarl.errors import ConfigError
 
 
 @app.command("eval")
 def evaluate(
     base: Base,
-    data: Annotated[str, typer.Option(help="A data set; `rarl data list` names them.")],
-    split: Annotated[str, typer.Option(help="Its split.")],
+    data: Annotated[
+        list[str], typer.Option(metavar="NAME", help="A data set; `rarl data list` names them. Again for several.")
+    ],
+    split: Annotated[list[str], typer.Option(metavar="SPLIT", help="Its split. Again for several.")],
     adapter: Adapter = None,
-    root: Root = "",
+    root: Annotated[
+        list[str] | None, typer.Option(metavar="PATH", help="Where the files of a set are, if it needs any.")
+    ] = None,
     overrides: Overrides = None,
-    out: Out = None,
+    out: Annotated[Path | None, typer.Option(help="The folder to write, or to go on with where it stopped.")] = None,
 ) -> None:
-    """Evaluate a base, or a base with an adapter, on a split."""
+    """Evaluate a base, or a base with an adapter, on a split, or on several.
+
+    Several --data, --split and --root belong together in their order; one alone of a kind holds for all.
+    """
     from rarl.config import RunConfig
-    from rarl.runlog import free_path
 
-    runs = RunConfig().override(overrides or ()).run.out
-    folder = out or free_path(runs, f"eval-{Path(data).name}-{split}")
+    RunConfig().override(overrides or ())  # a mistake is told before torch is imported
+    sets = _in_step({"--data": data, "--split": split, "--root": root or [""]})
     from rarl import assembly
-    from rarl.reporting import summary_table
+    from rarl.reporting import calibration_table, summary_table
 
-    summary = assembly.evaluate(
-        base, adapter=adapter, data=data, split=split, root=root, out=folder, overrides=overrides or ()
-    )
-    print(f"Records: {folder / 'records.jsonl'}")
-    print_table(summary_table(summary))
+    found = assembly.evaluate_sets(base, sets, adapter=adapter, out=out, overrides=overrides or ())
+    for folder, summary in found.items():
+        print(f"Records: {folder / 'records.jsonl'}")
+        print_table(summary_table(summary))
+        if summary.calibration:
+            print_table(calibration_table(summary.calibration))
+
+
+def _in_step(options: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
+    """The n-th of each option together; what is given once holds for all. ConfigError for other numbers."""
+    count = max(map(len, options.values()))
+    for name, given in options.items():
+        if len(given) not in (1, count):
+            raise ConfigError(
+                f"{name} is given {len(given)} times: give it once, or {count} times, in step with the others"
+            )
+    return list(zip(*([*given] * (count // len(given)) for given in options.values()), strict=True))
 
 
 @app.command()

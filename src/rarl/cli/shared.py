@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from rarl.config import RunConfig
 
@@ -34,6 +34,18 @@ def load_config(path: Path, overrides: Sequence[str] | None) -> RunConfig:
     from rarl.config import RunConfig
 
     return RunConfig.load(path, overrides or ())
+
+
+def print_rows(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table of texts."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for name in header:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*row)
+    print_table(table)
 
 
 def print_table(table: object) -> None:

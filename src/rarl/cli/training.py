@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rarl.cli.shared import ConfigFile, NeededConfig, Out, Overrides, app, load_config, print_table
+from rarl.cli.shared import ConfigFile, NeededConfig, Out, Overrides, app, load_config, print_rows, print_table
 from rarl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -89,6 +89,23 @@ def sft(
     from rarl import assembly
 
     _show(assembly.sft(settings, out=out))
+
+
+@app.command()
+def study(
+    file: Annotated[Path, typer.Argument(metavar="STUDY", help="A TOML file; configs/study-embedded.toml is one.")],
+    out: Annotated[Path | None, typer.Option(help="Its folder, new or begun [default: runs/NAME].")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Arms to run at once.")] = None,
+) -> None:
+    """Compare arms over seeds and sets, and answer the claims fixed in a file; goes on where it stopped."""
+    from rarl.studies import run_study
+    from rarl.studies.pages import all_tables
+
+    results = run_study(file, out=out, workers=workers)
+    for table in all_tables(results):
+        print_rows(table.title, table.header, table.rows)
+        print()
+    print(f"Results: {results.folder / 'results.md'}")
 
 
 def _show(run: Run) -> None:

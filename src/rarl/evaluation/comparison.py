@@ -49,7 +49,6 @@ class _Side:
     """One run's evaluation of one data set."""
 
     run: str
-    settings: Mapping[str, Any]
     records: Mapping[str, EvalRecord]
 
 
@@ -75,8 +74,7 @@ def compare(folders: Sequence[str | Path], *, metrics: Sequence[str] | None = No
     unshared = {}
     for data in shared:
         sides = [_side(name, each[data]) for name, each in found.items()]
-        _require_same_questions(data, sides)
-        ids = [item for item in sides[0].records if all(item in side.records for side in sides)]
+        ids = _shared(data, sides)
         unshared[data] = len({item for side in sides for item in side.records}) - len(ids)
         for metric in metrics or COMPARED:
             if note := _other_judges(data, metric, sides):
@@ -110,18 +108,27 @@ def _title(settings: Mapping[str, Any], place: Path) -> str:
 
 
 def _side(run: str, folder: Path) -> _Side:
-    return _Side(run, read_json(folder / SETTINGS), {record.id: record for record in read_records(folder)})
+    return _Side(run, {record.id: record for record in read_records(folder)})
 
 
-def _require_same_questions(data: str, sides: Sequence[_Side]) -> None:
+def _shared(data: str, sides: Sequence[_Side]) -> list[str]:
+    """The questions that every run answered. RunFolderError where there are none, or one id is of two questions."""
     first, *others = sides
+    ids = [item for item in first.records if all(item in side.records for side in others)]
+    if not ids:
+        raise RunFolderError(f"{', '.join(side.run for side in sides)} have no question of {data} in common")
     for side in others:
-        old, new = (each.settings.get("questions_digest") for each in (first, side))
-        if old != new:
-            raise RunFolderError(
-                f"{first.run} and {side.run} were asked other questions of {data} (digests {old} and {new}); "
-                "evaluate both on the same files, with the same seed and eval.limit"
-            )
+        for item in ids:
+            if _asked(side.records[item]) != _asked(first.records[item]):
+                raise RunFolderError(
+                    f"{first.run} and {side.run} were asked other questions of {data}: {item} is not the same in both; "
+                    "evaluate both on the same files"
+                )
+    return ids
+
+
+def _asked(record: EvalRecord) -> tuple[object, ...]:
+    return record.question, record.gold, record.options, record.cluster
 
 
 def _other_judges(data: str, metric: str, sides: Iterable[_Side]) -> str | None:

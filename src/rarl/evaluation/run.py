@@ -17,11 +17,13 @@ from rarl.evaluation import records as store
 from rarl.evaluation.answering import Way, answer
 from rarl.evaluation.controls import majority_grades, under
 from rarl.evaluation.likeness import Measure
-from rarl.evaluation.protocols import AXES
 from rarl.evaluation.summary import Summary, summarise
-from rarl.evaluation.verdicts import judged
+from rarl.evaluation.verdicts import judge_record, judged
+from rarl.judges import MadeJudge
 from rarl.runlog import write_json
-from rarl.types import Engine, EvalRecord, Judge, Sampling, Template
+from rarl.types import Engine, EvalRecord, Sampling, Template
+
+SUMMARY = "summary.json"
 
 
 def evaluate(
@@ -37,9 +39,9 @@ def evaluate(
     control: Control = Control.NONE,
     baselines: Sequence[Control] = (Control.SWAPPED,),
     measures: Mapping[str, Measure] | None = None,
-    judge: Judge | None = None,
+    judge: MadeJudge | None = None,
     judge_about: Mapping[str, Any] | None = None,
-    judge_axes: Sequence[str] = AXES,
+    judge_warning: str | None = None,
     about: Mapping[str, Any] | None = None,
 ) -> Summary:
     """Answers every question of the data set and grades it; leaves records.jsonl and summary.json in `folder`.
@@ -47,8 +49,8 @@ def evaluate(
     With several `samples` the answer is their majority vote. Under a `control` all are asked without their own images;
     without one, each of `baselines` is a further pass under a control, in a folder of its name. `measures` of likeness
     to the gold answer, by name, are kept in the records, as the verdicts of a `judge` are. `about` is what else decides
-    the answers, say base and adapter, and `judge_about` what decides the verdicts, on `judge_axes`. Killed and
-    called again with the same arguments it goes on where it stopped.
+    the answers, say base and adapter, and `judge_about` what decides the verdicts; `judge_warning` is what a reader of
+    its scores must know. Killed and called again with the same arguments it goes on where it stopped.
 
     Errors: RunFolderError where the folder holds an evaluation under other settings, or something else; DataError where
     the control can't be had.
@@ -62,11 +64,12 @@ def evaluate(
     records = answer(asked, way, folder, whole, f"{dataset.name} {dataset.split}")
     beside = _beside(dataset, way, folder, settings, baselines) if control is Control.NONE else {}
     if judge:
-        records = judged(records, dataset, folder, judge, judge_about, judge_axes)
+        records = judged(records, dataset, folder, judge, judge_about)
         whole["judge"] = dict(judge_about or {})
     records = _measured(records, folder, measures or {})
     summary = summarise(records, whole, majority_grades(dataset.examples), beside, seed=draws.seed)
-    write_json(folder / "summary.json", summary.to_json())
+    summary = dataclasses.replace(summary, judge=judge_record(records, folder, judge_warning))
+    write_json(folder / SUMMARY, summary.to_json())
     return summary
 
 

@@ -36,6 +36,7 @@ class Summary:
     image_worth: Estimates = field(default_factory=dict)  # accuracy with the images - that under a control, by question
     calibration: Calibration | None = None
     few_clusters: bool = False  # too few for intervals to be relied on
+    judge: Mapping[str, Any] = field(default_factory=dict)  # who judged, by which rubrics, and what was sent where
 
     def to_json(self) -> dict[str, Any]:
         """The metrics by name at the top, beside the other fields."""

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from rarl.grading.case import Case, Outcome, addresses_grader, plain, right, wrong
 from rarl.grading.choice import grade_choice
 from rarl.grading.kinds import derive_kind, gold_option, offers, polarity
-from rarl.grading.letters import claims, unlabelled
+from rarl.grading.letters import claims, unlabelled, without_label
 from rarl.grading.phrases import grade_phrase
 from rarl.grading.quantities import grade_number, is_quantity
+from rarl.grading.reading import MARKS
 from rarl.grading.undressing import undress
 from rarl.grading.yesno import grade_yesno
 from rarl.types import Grade, QuestionKind
@@ -30,7 +31,8 @@ def grade(
     A `kind` is taken over into the grade; how the answer is compared follows from the gold, so that "3 cm" is a number
     also where the kind says open.
     """
-    options, gold = unlabelled(options), _without_label(gold, options)
+    options = tuple(options)
+    options, gold = unlabelled(options), without_label(gold, options)
     found = derive_kind(question, gold, options)
     kind = QuestionKind(kind) if kind else found
     if len(prediction) > _LONGEST:
@@ -48,6 +50,8 @@ def _outcome(
         return right("same text")
     if not plain(case.prediction) or not plain(case.gold):
         return wrong("empty")
+    if True in case.asked and all(case.asked[at] for at, word in enumerate(case.prediction) if word not in MARKS):
+        return wrong("a question")
     if case.gold == case.prediction or (len(prediction) < 2 * len(gold) + 40 and _bare(gold) == _bare(prediction)):
         return right("same words")
     if addresses_grader(case, question, gold):
@@ -61,12 +65,6 @@ def _outcome(
     if kind is QuestionKind.NUMBER and (is_quantity(plain(case.gold)) or plain(case.gold) == ("no",)):
         return grade_number(case)
     return grade_phrase(case, offers(question, gold) if kind is QuestionKind.MCQ else None)
-
-
-def _without_label(gold: str, options: Sequence[str]) -> str:
-    """A gold that is one of the options with its label, as that option's text."""
-    labelled = [option.strip() for option in options]
-    return unlabelled(options)[labelled.index(gold.strip())] if gold.strip() in labelled else gold
 
 
 def _bare(text: str) -> str:

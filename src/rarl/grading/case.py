@@ -13,6 +13,7 @@ from rarl.grading.reading import MARKS, SENTENCE_ENDS, Reader, context_of, read,
 from rarl.grading.slots import flip
 from rarl.grading.tables import Words, fillers, language, word_set
 from rarl.grading.undressing import undress
+from rarl.grading.units import NUMBER
 
 
 class Outcome(NamedTuple):
@@ -57,11 +58,13 @@ class Case:
             words = tuple(["no" if word in word_set("negation", "nothing_else") else word for word in words])
         if flipped:
             wanted, words = flip(wanted), flip(words)
+        else:
+            asked, words = _gone_is_absent(asked), _gone_is_absent(words)
         denied = denials(words)
         if True in denied and _asks_for_absence(asked, words) and _CUES.isdisjoint(wanted):
-            denied = _behind_a_cue(words, denied)  # "what is not seen?", "the appendix is not seen"
+            denied = _behind_a_cue(asked, words, denied)  # "what is not seen?", "the appendix is not seen"
         asking = questions(words)
-        if "?" in wanted or all(asking):  # an answer that is all question is one with a wrong mark
+        if "?" in wanted:
             asking = (False,) * len(words)
         affirmed = words
         if True in denied or True in asking or not _CUES.isdisjoint(words):
@@ -71,6 +74,11 @@ class Case:
 
 
 _CUES = frozenset(("no", "not"))
+
+
+def _gone_is_absent(words: Words) -> Words:
+    gone = word_set("polarity", "gone")
+    return words if gone.isdisjoint(words) else tuple(["absent" if word in gone else word for word in words])
 
 
 @cache
@@ -86,22 +94,32 @@ def _asks_for_absence(question: Words, words: Words) -> bool:
     return bool(asks) and after.isdisjoint(words)
 
 
-def _behind_a_cue(words: Words, denied: tuple[bool, ...]) -> tuple[bool, ...]:
-    """Of the words denied only those that stand behind a denial in their sentence."""
+def _behind_a_cue(question: Words, words: Words, denied: tuple[bool, ...]) -> tuple[bool, ...]:
+    """Of the words denied only those that stand behind a denial in their sentence, which may say that they are missing:
+    "there is no spleen" to "what is missing?", "what does the patient lack?"."""
+    asks_missing = not _missing().isdisjoint(question) or plain(question)[-1] == "no"
+    cues = {"not"} if asks_missing and _missing().isdisjoint(words) else _CUES
     out = []
     cued = False
     for word, no in zip(words, denied, strict=True):
-        cued = (cued or word in _CUES) and word not in SENTENCE_ENDS
+        cued = (cued or word in cues) and word not in SENTENCE_ENDS
         out.append(no and cued)
     return tuple(out)
+
+
+@cache
+def _missing() -> frozenset[str]:
+    return word_set("negation", "missing") | {"absent"}
 
 
 @lru_cache(maxsize=1 << 13)
 def _prepared(question: str, gold: str, options: tuple[str, ...]) -> tuple[Reader, Words, Words]:
     """What all answers to one question share: how they are read, and the question's and the gold's words."""
     context = context_of(question, gold)
-    reader = Reader(context, spellings_of(question, gold, *options))
-    return reader, read(question, context), read(gold, context)
+    wanted = read(gold, context)
+    numeral = {"numeral"} if NUMBER.fullmatch(" ".join(plain(wanted))) else set()  # "IV" may be a 4
+    reader = Reader(context | numeral, spellings_of(question, gold, *options))
+    return reader, read(question, context), wanted
 
 
 @lru_cache(maxsize=256)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import takewhile
 
 from rarl.grading.case import Case, Outcome, denies_the_question, hedged, plain, right, sentences_with, wrong
@@ -79,7 +79,7 @@ def _named(words: Words, texts: Sequence[Words], bare: bool) -> set[int]:
     Where none is, the one option that has the same meaningful words in another order. `bare`: it holds a digit,
     which may be an option's too.
     """
-    denied = denials(words)
+    denied = denials(_rejected(words))
     places: dict[str, list[int]] = {}
     for at, word in enumerate(words):
         places.setdefault(word, []).append(at)
@@ -97,6 +97,21 @@ def _named(words: Words, texts: Sequence[Words], bare: bool) -> set[int]:
     if len(found) > 1 and True in denied:
         found -= {number for number, text in enumerate(texts) if text == ("no",)}  # "two rather than three"
     return found
+
+
+def _rejected(words: Words) -> Words:
+    """The words with what rejects options as a denial: "eliminate B", and as "excluded" behind "be"."""
+    rejecting = word_set("alternatives", "rejecting")
+    if rejecting.isdisjoint(words):
+        return words
+    passive = word_set("negation", "be")
+    pairs = zip(words, ("", *words), strict=False)
+    return tuple([("excluded" if last in passive else "no") if word in rejecting else word for word, last in pairs])
+
+
+@cache
+def _answers() -> frozenset[str]:
+    return word_set("alternatives", "wrong") | word_set("alternatives", "right")
 
 
 def _alike(words: Words, texts: Sequence[Words], bare: bool) -> set[int]:
@@ -129,6 +144,6 @@ def _other_label(raw: str, claim: Claim, text: Words) -> bool:
         return False
     words = [word for word in plain(read(match.group(1))) if word not in ("a", "an", "the")]
     label = tuple(takewhile(lambda word: word not in fillers(), words))
-    if not label or label[0] in ("no", "not") or set(words[len(label) :][:1]) & word_set("polarity", "verbs"):
+    if not label or label[0] in _answers() or set(words[len(label) :][:1]) & word_set("polarity", "verbs"):
         return False  # a sentence that explains, not a label
     return not set(label) & set(text) or conflict(text, label) is not None

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
 from rarl.grading.lexicon import lexicon
-from rarl.grading.reading import MARKS, SENTENCE_ENDS, content, read
-from rarl.grading.tables import Words, word_set
+from rarl.grading.reading import MARKS, SENTENCE_ENDS, read
+from rarl.grading.tables import Words, fillers, word_set
 
 _CUES = frozenset(("no", "not"))
+_PLURAL = (("are",), ("were",), ("be",), ("been",))
+_PRONOUNS = frozenset(("it", "they", "this", "these", "both", "one"))  # begin a sentence that goes on about the last
+_MEMBER = 3  # words of a list's member at most
 _GAP = 3  # modifiers between a number and its noun: "two small bright lesions"
 
 
@@ -23,13 +27,13 @@ class Mention(StrEnum):
     ABSENT = "absent"
 
 
-def mentions(text: str, phrase: str) -> Mention:
+def mentions(text: str, phrase: str, context: frozenset[str] = frozenset()) -> Mention:
     """Whether the text states the phrase: as whole words, tolerant of case, number, hyphens, spelling and synonyms.
 
     A phrase that denies ("no lesions") is affirmed where what it denies is denied, and denied where it is affirmed.
-    A question states nothing, so words of one are not counted.
+    A question states nothing, so words of one are not counted. `context` (reading.context_of) settles abbreviations.
     """
-    claims, wanted = _claims(text), _phrase(phrase)
+    claims, wanted = _claims(text, context), normal_words(phrase, context)
     if wanted[:1] == ("no",) and len(wanted) > 1:
         found = {not affirmed for affirmed in claims.of(wanted[1:], whole=True)}
     else:
@@ -39,6 +43,25 @@ def mentions(text: str, phrase: str) -> Mention:
     if len(found) == 2:
         return Mention.BOTH
     return Mention.AFFIRMED if found.pop() else Mention.DENIED
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """What belongs together in a text, in normalised words: a clause, a sentence, or one and what goes on about it."""
+
+    affirmed: frozenset[str]
+    denied: frozenset[str]
+
+
+@lru_cache(maxsize=4096)
+def statements(text: str, context: frozenset[str] = frozenset()) -> tuple[Statement, ...]:
+    """Every clause and every sentence, and sentences with those that follow on them by a pronoun ("It is large.").
+
+    Questions are left out.
+    """
+    claims = _claims(text, context)
+    spans = [*clauses_of(claims.words), *_sentences_of(claims.words)]
+    return tuple(dict.fromkeys(claims.within(start, end) for start, end in spans))
 
 
 class Claims:
@@ -67,6 +90,14 @@ class Claims:
             if not (whole and denied and self._restricted(start)):
                 yield not denied
 
+    def within(self, start: int, end: int) -> Statement:
+        """What these places affirm and deny, without marks and what is asked."""
+        told = [at for at in range(start, end) if not self.asked[at] and self.words[at] not in MARKS]
+        return Statement(
+            frozenset(self.words[at] for at in told if not self.denied[at]),
+            frozenset(self.words[at] for at in told if self.denied[at]),
+        )
+
     def _match(self, phrase: Words, start: int) -> int | None:
         """Where the phrase that starts here ends; modifiers may stand between a number and its noun."""
         words = self.words
@@ -92,39 +123,56 @@ class Claims:
 
 
 def denials(words: Words) -> tuple[bool, ...]:
-    """For each word, whether the text denies it."""
-    deniers = _deniers()
-    if deniers.isdisjoint(words):
+    """For each word, whether the text denies it. A denial of a denial affirms: "it is false that there is no mass"."""
+    if deniers().isdisjoint(words):
         return (False,) * len(words)
     denied = [False] * len(words)
     seen = word_set("negation", "seen")
-    for at in [at for at, found in enumerate(words) if found in deniers]:
+    turns = []
+    for at in [at for at, found in enumerate(words) if found in deniers()]:
         found = words[at]
-        if found in _CUES:
-            if _cancelled(words, at):
-                continue
+        if found not in _CUES:
+            turns.append(at)
+        elif not _cancelled(words, at):
             for place in _scope(words, at):
                 denied[place] = True
             following = beyond_be(words, at + 1)  # "lesions: none", "lesions are not seen"
             if following in seen or (found == "no" and (not following or following in MARKS)):
-                _deny_before(words, at, denied)
-        elif not _negated_here(words, at):
-            before = _deny_before(words, at, denied)
-            if not before:
-                for place in _scope(words, at + (words[at + 1 : at + 2] == (":",))):  # "wrong: a mass"
+                for place in range(_subject_start(words, at), at):
                     denied[place] = True
+    for at in turns:
+        if not _negated_here(words, at):
+            _turn(words, at, denied)
     return tuple(denied)
 
 
 @lru_cache(maxsize=1)
-def _deniers() -> frozenset[str]:
-    return _CUES | word_set("negation", "after")
+def deniers() -> frozenset[str]:
+    """Words that deny what stands behind or before them."""
+    return _CUES | word_set("negation", "after") | word_set("negation", "ahead")
+
+
+def _turn(words: Words, at: int, denied: list[bool]) -> None:
+    """A statement on a statement turns its denials round: "X is absent", "false that X", "I deny X"."""
+    following, first = words[at + 1] if at + 1 < len(words) else "", _subject_start(words, at)
+    ahead = words[at] in word_set("negation", "ahead") and words[at - 1] not in word_set("negation", "be")
+    if ahead or following == "that" or all(found in fillers() for found in words[first:at]):
+        for place in _scope(words, at + (following == ":")):  # "wrong: a mass"
+            denied[place] = not denied[place]
+        return
+    before = words[first:at]
+    cue = max((place for place, found in enumerate(before) if found in _CUES), default=-1)
+    joint = max((place for place, found in enumerate(before) if found == "and"), default=-1)
+    if -1 < cue < joint:  # "no fracture and dislocation is absent"
+        first += joint
+    for place in range(first, at):
+        denied[place] = cue < 0 or joint > cue or not denied[place]
 
 
 def _cancelled(words: Words, at: int) -> bool:
     """A double negation: "not absent", "not without", "no absence of"."""
     following = beyond_be(words, at + 1)
-    return following == "no" or following in word_set("negation", "after") or _negated_here(words, at)
+    return following == "no" or (following in deniers() and following not in _CUES) or _negated_here(words, at)
 
 
 def _negated_here(words: Words, at: int) -> bool:
@@ -146,6 +194,8 @@ def beyond_be(words: Words, at: int) -> str:
 def _scope(words: Words, cue: int) -> Iterator[int]:
     """The places that a denial reaches: on to the end of its clause, over lists, not into a new statement."""
     stops, openers = word_set("negation", "stops"), word_set("negation", "openers")
+    if _is_aside(words, cue):
+        stops |= word_set("negation", "verbs_alone")
     for at in range(cue + 1, len(words)):
         found = words[at]
         if found in stops or (found in MARKS and found not in ",/" and not _short_aside(words, at)):
@@ -159,36 +209,76 @@ def _scope(words: Words, cue: int) -> Iterator[int]:
         yield at
 
 
+def _is_aside(words: Words, cue: int) -> bool:
+    """Whether a denial only qualifies the subject before it, and ends at the verb: "MRI rather than CT was used"."""
+    first = cue
+    while first > 0 and words[first - 1] not in MARKS and words[first - 1] not in word_set("negation", "stops"):
+        first -= 1
+    before = words[first:cue]
+    return word_set("negation", "be").isdisjoint(before) and any(word not in fillers() for word in before)
+
+
 def _short_aside(words: Words, at: int) -> bool:
     """Whether a bracket here opens or closes a term's other name: "no diffusion weighted imaging (dwi)"."""
     return words[at] == ")" or (words[at] == "(" and ")" in words[at + 1 : at + 5])
 
 
 def _continues_a_list(words: Words, at: int) -> bool:
-    """Whether what follows a comma is one more short member: "no mass, effusion, or fracture"."""
-    member: list[str] = []
-    while at < len(words) and words[at] not in MARKS:
-        member.append(words[at])
-        at += 1
+    """Whether what follows a comma is more of the list: "no mass, effusion, or fracture", "no mass, nodule or cyst"."""
+    end = at
+    while end < len(words) and words[end] not in MARKS:
+        end += 1
+    member = words[at:end]
     if not member or member[0] in word_set("negation", "stops"):
         return False
-    return member[0] in ("or", "nor", "and") or (
-        len(member) <= 3
-        and not (set(member) & word_set("negation", "openers"))
-        and at < len(words)
-        and words[at] == ","
-    )
+    if member[0] in ("or", "nor", "and"):
+        return True
+    if not (word_set("negation", "openers") | deniers()).isdisjoint(member):
+        return False
+    joint = next((place for place, found in enumerate(member) if found in ("or", "and")), 0)
+    parts = (member[:joint], member[joint + 1 :]) if joint else (member,)
+    if any(len(part) > _MEMBER or _is_statement(part) for part in parts):
+        return False
+    return joint > 0 or words[end : end + 1] == (",",)
 
 
-def _deny_before(words: Words, at: int, denied: list[bool]) -> bool:
-    """Deny what stands before in the clause; whether there was anything with a meaning."""
+def _is_statement(member: Words) -> bool:
+    """Whether a list's member says something of an organ: "lungs clear", "heart enlarged"."""
+    return len(member) > 1 and member[-1] in _predicates()
+
+
+def _subject_start(words: Words, at: int) -> int:
+    """Where that starts which is said not to be there: the clause, or its list ("mass, cyst and node are absent")."""
+    first = _clause_start(words, at)
+    if words[at - 1 : at] not in _PLURAL or {"and", "or"}.isdisjoint(words[first:at]):
+        return first
+    while words[first - 1 : first] == (",",):
+        start = _clause_start(words, first - 1)
+        member = words[start : first - 1]
+        if not 0 < len(member) <= _MEMBER + 1 or _is_statement(member) or not _verbs().isdisjoint(member):
+            break
+        first = start
+    return first
+
+
+def _clause_start(words: Words, at: int) -> int:
+    """Where the clause that this word stands in starts."""
     stops = word_set("negation", "stops")
-    first = at
-    while first > 0 and words[first - 1] not in stops and words[first - 1] not in MARKS - {":"}:
-        first -= 1
-    for place in range(first, at):
-        denied[place] = True
-    return any(found not in MARKS for found in content(words[first:at])) and first < at
+    while at > 0 and words[at - 1] not in stops and words[at - 1] not in MARKS - {":"}:
+        at -= 1
+    return at
+
+
+@lru_cache(maxsize=1)
+def _verbs() -> frozenset[str]:
+    return word_set("polarity", "verbs") | deniers()
+
+
+@lru_cache(maxsize=1)
+def _predicates() -> frozenset[str]:
+    """What is said of organs: the adjectives of the slot "state"."""
+    state = next(slot.stands for slot in lexicon().slots if slot.name == "state")
+    return frozenset(word for word, stand in state.items() if stand == "sound" or word.endswith("ed"))
 
 
 def clauses_of(words: Words) -> Iterator[tuple[int, int]]:
@@ -200,6 +290,19 @@ def clauses_of(words: Words) -> Iterator[tuple[int, int]]:
         if word in MARKS or word in stops or opens:
             if at > start:
                 yield start, at
+            start = at + 1
+
+
+def _sentences_of(words: Words) -> Iterator[tuple[int, int]]:
+    """Where each sentence starts and ends; one that begins with a pronoun is taken with those before it."""
+    start = began = 0
+    for at, word in enumerate((*words, ".")):
+        if word in SENTENCE_ENDS:
+            if at > start:
+                yield start, at
+                began = began if words[start] in _PRONOUNS else start
+                if began < start:
+                    yield began, at
             start = at + 1
 
 
@@ -221,13 +324,14 @@ def questions(words: Words) -> tuple[bool, ...]:
 
 
 @lru_cache(maxsize=4096)
-def _claims(text: str) -> Claims:
-    return Claims(read(text))
+def _claims(text: str, context: frozenset[str]) -> Claims:
+    return Claims(read(text, context))
 
 
 @lru_cache(maxsize=4096)
-def _phrase(phrase: str) -> Words:
-    return tuple(found for found in read(phrase) if found not in MARKS)
+def normal_words(phrase: str, context: frozenset[str] = frozenset()) -> Words:
+    """A phrase as the vocabulary has it, without marks: "magnetic resonance imaging" is ("mri",)."""
+    return tuple(found for found in read(phrase, context) if found not in MARKS)
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import string
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -135,6 +136,9 @@ def _options(row: Mapping[str, Any]) -> tuple[str, ...]:
     options = row.get("options")
     if options is None:
         return ()
+    if isinstance(options, dict):  # {"A": "liver", "B": "spleen"}
+        lettered = sorted(options) == sorted(string.ascii_uppercase[: len(options)])
+        options = [options[letter] for letter in sorted(options)] if lettered else options
     if not isinstance(options, list) or not all(
         isinstance(o, str | int | float) and not isinstance(o, bool) for o in options
     ):

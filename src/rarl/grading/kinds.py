@@ -28,6 +28,11 @@ class Alternatives:
 
 def derive_kind(question: str, answer: str, options: Sequence[str] = ()) -> QuestionKind:
     """Yes/no by the gold itself; a choice by options or by a question that offers the gold; number; list; or open."""
+    return _kind(question, answer, tuple(options))
+
+
+@lru_cache(maxsize=1 << 12)
+def _kind(question: str, answer: str, options: tuple[str, ...]) -> QuestionKind:
     words = _words(answer)
     if polarity(answer) is not None:
         return QuestionKind.YESNO

@@ -24,15 +24,27 @@ _LABEL_BEHIND = re.compile(r"\s?[).:\]](?=\s|$)")  # b) b. b: b]
 _DASH_BEHIND = re.compile(r"\s*[-,]\s")  # B - text
 _ENUMERATED = re.compile(r"\b[A-Z]\s*(?:(?:,|/|&|\bor\b|\band\b)\s*|\s)$")  # A or B, A B
 _SENTENCE_BEHIND = re.compile(r"\s*(?:$|[,.;:!?)/&\]]|(?:and|or|is|are|because|since|as|not|nor|but|[A-J])\b(?!'))")
-_DENIED_BEFORE = re.compile(
-    r"(?:\b(?:not|\w+n't|never|neither|nor|than|of|except|excluding)\s+"
-    r"(?:(?:the|an?|be|option|choice|answer|letter|choose|select|pick|go with)\s+)*\(?"
-    r"(?:[A-J]\s*(?:,|/|or|and|nor)+\s*)*)$",  # not A, B or | C
+_X = r"\(?[A-J]\b\)?"
+_JOINT = r"(?:\bor\b|\band\b|\bnor\b|/|&)"
+_LIST = rf"(?:{_X}\s*,\s*)*(?:{_X}\s*,?\s*{_JOINT}\s*)*"  # of a list what stands before its last letter or this one
+_DENIAL = (
+    r"\b(?:not|\w+n't|never|neither|nor|than|of|except|rul(?:e|ed|ing)\s+out|exclud(?:e|ed|ing)|eliminat(?:e|ed|ing)"
+    r"|reject(?:ed|ing)?|dismiss(?:ed|ing)?|discard(?:ed|ing)?|(?:all|everything|anything)\s+but)\s+"
+    r"(?:(?:the|an?|be|both|options?|choices?|answers?|letters?|choose|select|pick|go with)\s+)*\(?"
+)
+_DENIED_BEFORE = re.compile(rf"{_DENIAL}{_LIST}$", re.IGNORECASE)  # not A, B or | C
+_DENIED_TOLD = re.compile(rf"{_DENIAL}$", re.IGNORECASE)  # not | option B
+_WRONG = (
+    r"(?:wrong|incorrect|false|excluded|ruled out|eliminated|rejected|discarded|dismissed|unlikely|improbable"
+    r"|implausible|not\b(?!\s+\(?[A-J]\b)|do(?:es)? not|do(?:es)?n't|(?:is|are)n't"
+    r"|can(?:not|'t) be (?!excl|rul|elim|rej|dis))"
+)
+_DENIED_AFTER = re.compile(  # A is wrong; A | , B and C can be excluded
+    rf"\)?(?:(?:\s*,\s*(?:options?\s+)?{_X})*\s*,?\s*{_JOINT}\s*(?:options?\s+)?{_X})*"
+    rf"\s*(?:(?:is|are|was|were|can|could|may|must|be|been|have|has|all|both|clearly)\s+)*{_WRONG}",
     re.IGNORECASE,
 )
-_DENIED_AFTER = re.compile(
-    r"\)?\s*(?:is|are|was)?\s*(?:wrong|incorrect|false|not\b|excluded|ruled out|unlikely)", re.IGNORECASE
-)
+_ANSWERED = re.compile(r"\)?\s*[-:.]\s*(\w+)(?: out)?\s*(?:[.,;)\n]|$)", re.IGNORECASE)  # A: no
 _LABEL = re.compile(r"\s*\(?([A-Za-z])\s*[).:\]-]\s*(?=\S)")
 
 
@@ -58,7 +70,7 @@ def claims(raw: str, options: Sequence[str]) -> list[Claim]:
     return [
         Claim(option, end)
         for start, end, option, told in found
-        if (told or start < reasons) and not _denied(text, start, end)
+        if (told or start < reasons) and not _denied(text, start, end) and not _answered_no(text, end, options)
     ]
 
 
@@ -68,12 +80,22 @@ def reasons_after(text: str, start: int) -> int:
     return found.start() if found else len(text)
 
 
-def unlabelled(options: Sequence[str]) -> tuple[str, ...]:
+@lru_cache(maxsize=1 << 12)
+def unlabelled(options: tuple[str, ...]) -> tuple[str, ...]:
     """The options without letters of their own, where they all have them in order: ["A: liver", "B: spleen"]."""
     labels = [_LABEL.match(option) for option in options]
     if len(options) > 1 and all(label and _index(label[1]) == at for at, label in enumerate(labels)):
         return tuple(option[label.end() :].strip() for option, label in zip(options, labels, strict=True) if label)
-    return tuple(options)
+    return options
+
+
+def without_label(gold: str, options: tuple[str, ...]) -> str:
+    """A gold that is an option with its letter as that option's text: "B. MRI" of ["CT", "MRI"]."""
+    match, texts = _LABEL.match(gold), unlabelled(options)
+    number = _index(match[1]) if match else len(texts)
+    if match and number < len(texts) and gold[match.end() :].strip().lower() == texts[number].strip().lower():
+        return texts[number]
+    return gold
 
 
 def _by_letter(text: str, options: tuple[str, ...]) -> Iterator[tuple[int, int, int, bool]]:
@@ -87,11 +109,12 @@ def _by_letter(text: str, options: tuple[str, ...]) -> Iterator[tuple[int, int, 
         if told := _TOLD.search(before):
             yield start - len(told[0]), end, _index(letter), True
             continue
-        free, first = letter.upper() not in spelled, not before.strip(" \n.")
+        free, first = letter.upper() not in spelled, not before.rpartition("\n")[2].strip(" .")
         bracketed = before.rstrip().endswith("(") and behind.lstrip().startswith(")")
         labels = (free or first) and bool(_LABEL_BEHIND.match(behind))
         dashed = first and bool(_DASH_BEHIND.match(behind))
-        alone = dashed or bool(_ENUMERATED.search(before)) or (free and bool(_SENTENCE_BEHIND.match(behind)))
+        remark = letter not in "AI" and behind.startswith(" (")  # B (A is wrong)
+        alone = dashed or bool(_ENUMERATED.search(before)) or (free and bool(_SENTENCE_BEHIND.match(behind) or remark))
         if bracketed or labels or (letter.isupper() and alone):
             yield start, end, _index(letter), False
 
@@ -120,10 +143,21 @@ def _position() -> re.Pattern[str]:
 
 
 def _denied(text: str, start: int, end: int) -> bool:
-    """Whether a denial stands before what names the option, or before its letter, or behind it."""
-    before = (start, max(start, end - 1))
-    return any(_DENIED_BEFORE.search(text[max(0, at - _BEFORE) : at]) for at in before) or bool(
-        _DENIED_AFTER.match(text, end)
+    """Whether a denial stands before what names the option, or before its letter or their list, or behind it."""
+    letter = max(start, end - 1)
+    return bool(
+        _DENIED_TOLD.search(text[max(0, start - _BEFORE) : start])
+        or _DENIED_BEFORE.search(text[max(0, letter - 2 * _BEFORE) : letter])
+        or _DENIED_AFTER.match(text, end)
+    )
+
+
+def _answered_no(text: str, end: int, options: Sequence[str]) -> bool:
+    """Whether the letter is followed by a no that is no option's text: "A: no. B: yes."."""
+    found = _ANSWERED.match(text, end)
+    word = found[1].lower() if found else ""
+    return word in word_set("alternatives", "wrong") and not any(
+        word in option.lower().split()[:1] for option in options
     )
 
 

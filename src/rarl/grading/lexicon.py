@@ -14,6 +14,7 @@ from rarl.grading.tables import Words, language, read_table, vocabulary
 Rewriting = tuple[Words, Words]  # a phrase, and what it is rewritten to
 Phrases = Mapping[str, Mapping[str | None, tuple[Rewriting, ...]]]  # first word -> second, if any -> longest first
 
+_ARTICLES = ("a", "an", "the", "any")
 _LEVELS = (("c", "cervical", 8), ("t", "thoracic", 12), ("l", "lumbar", 5), ("s", "sacral", 5))
 
 
@@ -71,7 +72,8 @@ def lexicon() -> Lexicon:
         rewritten = rewrite_words(group.terms[0], words)
         terms = tuple((rewrite_words(term, words), rewritten) for term in group.terms)
         if group.when:
-            settled.append((frozenset(rewrite_words(sorted(group.when), words)), terms))
+            rows = tuple((term, new) for term, new in terms if term != new or len(term) > 1)
+            settled.append((frozenset(rewrite_words(sorted(group.when), words)), rows))
         else:
             phrases += ((term, new) for term, new in terms if len(term) > 1 or len(new) > 1)
     table = read_table("slots")
@@ -115,8 +117,10 @@ def _group(row: Mapping[str, Any]) -> Group:
 def _negation_groups() -> Iterator[Group]:
     """Denials as groups: everything that means "no", that means "not", and the look-alikes, joined to one word each."""
     negation = language()["negation"]
-    for cue in ("no", "not", "because", "except"):
+    for cue in ("no", "not", "because", "except", "untrue", "that"):
         yield Group(((cue,), *map(_split, negation[cue])), frozenset(), "")
+    longer = [phrase for phrase in negation["no"] if " " in phrase]  # "no evidence of a fracture" is "no fracture"
+    yield Group((("no",), *(_split(f"{phrase} {word}") for phrase in longer for word in _ARTICLES)), frozenset(), "")
     for phrase in negation["pseudo"]:
         yield Group(((phrase.replace(" ", "_"),), _split(phrase)), frozenset(), "")
 

@@ -28,27 +28,25 @@ def arabic(tokens: Sequence[str], context: Collection[str]) -> Sequence[str]:
         return tokens
     starts = _starts()
     out: list[str] = []
-    at = 0
-    while at < len(tokens):
-        if tokens[at] not in starts and not tokens[at][0].isdecimal():
-            out.append(tokens[at])
-            at += 1
+    kept = 0  # tokens before it are in `out`
+    for at in [at for at, token in enumerate(tokens) if token in starts or token[0].isdecimal()]:
+        if at < kept:
             continue
+        out += tokens[kept:at]
         if nth := _compound_ordinal(tokens, at):
             out.append(nth)
-            at += 2
+            kept = at + 2
             continue
-        value, end = _number(tokens, at)
-        if value is None or (end == at + 1 and _DIGITS.fullmatch(tokens[at])):
-            number, end = _roman(tokens, at, context) or tokens[at], at + 1
+        value, kept = _number(tokens, at)
+        if value is None or (kept == at + 1 and _DIGITS.fullmatch(tokens[at])):
+            number, kept = _roman(tokens, at, context) or tokens[at], at + 1
         else:
             number = in_digits(value)
         if out and number.isdigit() and out[-1] in word_set("numerals", "numbered"):
             out.insert(-1, ordinal(int(number)))  # "rib 3" is the 3rd rib
         else:
             out.append(number)
-        at = end
-    return out
+    return [*out, *tokens[kept:]]
 
 
 def ordinal(number: int) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import cache, lru_cache
 
+from rarl.grading.bounds import BOUNDS
 from rarl.grading.case import (
     Case,
     Outcome,
@@ -20,10 +21,12 @@ from rarl.grading.case import (
 from rarl.grading.claims import clauses_of
 from rarl.grading.kinds import Alternatives, members
 from rarl.grading.lexicon import lexicon
-from rarl.grading.reading import MARKS, content
+from rarl.grading.reading import MARKS, content, read
 from rarl.grading.slots import conflict, stands
+from rarl.grading.spelling import roots
 from rarl.grading.tables import Words, fillers, read_table, word_set
 
+_DENIALS = frozenset(("no", "not", "absent", "missing"))
 _EITHER = frozenset(("or", "vs", "versus"))
 _MOST = 0.9  # what an answer that is not right can score at most
 
@@ -44,6 +47,8 @@ def grade_phrase(case: Case, alternatives: Alternatives | None = None) -> Outcom
         return wrong("two answers")
     gold = _gold_words(case)
     stated = _stated_words(case, gold)
+    if BOUNDS & stated - {*gold, *case.question}:
+        return wrong("a bound, not a number")
     markers = set(alternatives.markers) if alternatives else set()
     if markers and gold & {"bilateral"} and markers <= stated and "or" not in case.prediction:
         return right("all alternatives")
@@ -58,6 +63,8 @@ def grade_phrase(case: Case, alternatives: Alternatives | None = None) -> Outcom
         return right("an alternative of the question") if named else wrong("other words")
     if (asked := _asked_for(case.question, frozenset(gold))) and gold - set(case.question) <= answer:
         return right(f"the {asked}") if _no_second_answer(case, gold) else wrong("several answers")
+    if _described(case, gold):
+        return right("the answer, described")
     return _compared(case, gold, answer)
 
 
@@ -65,7 +72,10 @@ def _no_second_answer(case: Case, gold: set[str]) -> bool:
     """Whether each clause holds the gold, or nothing beyond the question: "left, in the lung", not "left, infarct"."""
     taken = stands(case.gold)
     beside = (slot.stands for slot in lexicon().slots if slot.optional_with in taken)
-    free = {*case.question, *fillers(), *gold, "no", "not"}.union(*beside)
+    alike = (
+        word for slot in lexicon().slots for word, stand in slot.stands.items() if stand in taken.get(slot.name, ())
+    )
+    free = {*case.question, *fillers(), *gold, "no", "not", *alike}.union(*beside)
     members: list[set[str]] = [set()]
     told = up_to_reasons(case.prediction)
     for word, no in zip(told, case.denied, strict=False):
@@ -76,18 +86,55 @@ def _no_second_answer(case: Case, gold: set[str]) -> bool:
     return all(gold & member or member <= free for member in members)
 
 
+def _described(case: Case, gold: set[str]) -> bool:
+    """Whether the answer is the gold and what follows only describes it: "appendicitis, with a thickened wall"."""
+    free = {*case.question, *fillers(), *MARKS, "no", "not"}
+    opens, verbs = {"adjacent"}, word_set("polarity", "verbs")
+    if not word_set("alternatives", "diagnosing").isdisjoint(case.question):
+        opens |= word_set("alternatives", "tails")
+    if opens.isdisjoint(case.prediction) and len(opens) == 1:
+        return False
+    rows = list(zip(case.prediction, case.denied, strict=True))
+    for at, (word, _) in enumerate(rows):
+        told, tail = case.prediction[:at], [word for word, no in rows[at:] if not no]
+        if gold <= set(told) and (word in opens or (word == "." and len(opens) > 1 and not verbs.isdisjoint(tail))):
+            return set(told) - free <= gold and set(tail) - free <= _describing()
+    return False
+
+
+@cache
+def _describing() -> frozenset[str]:
+    """Words that tell how or where something is, and not what: anatomy, place, appearance, and signs."""
+    files = (read_table(f"vocabulary/{name}")["group"] for name in ("anatomy", "place", "appearance"))
+    named = (read(row["terms"][0]) for rows in files for row in rows)
+    own = word_set("alternatives", "describing") | word_set("alternatives", "tails")
+    return own.union(*named) - {"enlarged"}  # which makes a finding of an organ
+
+
 def _compared(case: Case, gold: set[str], stated: set[str]) -> Outcome:
     """The words of both, where the question's own and a qualifier in parentheses need not be said."""
     free = set(case.question)
     if not absence().isdisjoint(free):
-        free |= {"absent"} | word_set("negation", "missing")  # "what is missing?", "the right kidney is absent"
+        free |= _DENIALS | word_set("negation", "missing")  # "what is missing?", "the right kidney is absent"
     wanted = gold - free - _in_parentheses(case.gold) or gold - free or gold
+    stated = _in_form_of(wanted, stated, gold | free)
     score = _f1(wanted, stated, len(stated - gold - free))
     if _ambiguous(gold):
         score = min(score, _compare_members(case))
     if score == 1:
         return right("same meaning")
     return wrong("other words", min(_MOST, score), len(wanted & stated) / len(wanted))
+
+
+def _in_form_of(wanted: set[str], stated: set[str], free: set[str]) -> set[str]:
+    """The words stated, those that are another form of a word wanted as that one: "stores" as "storage"."""
+    missing, extra = wanted - stated, stated - free
+    if not missing or not extra:
+        return stated
+    forms = {root: word for word in missing for root in roots(word)}
+    return {
+        next((forms[root] for root in roots(word) if root in forms), word) if word in extra else word for word in stated
+    }
 
 
 def _gold_words(case: Case) -> set[str]:
@@ -115,11 +162,11 @@ def _nothing_wrong(case: Case) -> bool:
 
 
 def _denies(words: Collection[str]) -> bool:
-    return "no" in words or "not" in words
+    return not _DENIALS.isdisjoint(words)
 
 
 def _denial_alike(words: Collection[str]) -> set[str]:
-    return {*words, "no"} - {"not"} if "not" in words else set(words)
+    return set(words) if _DENIALS.isdisjoint(words) else {*words, "no"} - (_DENIALS - {"no"})
 
 
 def _reduce(words: set[str], case: Case, kept: Collection[str] = ()) -> set[str]:
@@ -157,7 +204,16 @@ def _contradiction(case: Case, gold: set[str], stated: set[str]) -> str | None:
     if True not in case.denied:
         return None
     denied = {word for word, no in zip(case.prediction, case.denied, strict=True) if no}
-    return "denied" if (gold & denied) - stated or denies_the_question(case, gold) else None
+    if (gold & denied) - stated or (gold <= denied and any(gold == clause for clause in _denied_clauses(case))):
+        return "denied"
+    return "denied" if denies_the_question(case, gold) else None
+
+
+def _denied_clauses(case: Case) -> Iterator[set[str]]:
+    """The meaningful words that each clause denies: "not the spleen, spleen" says both."""
+    for start, end in clauses_of(case.prediction):
+        pairs = zip(case.prediction[start:end], case.denied[start:end], strict=True)
+        yield _meant(tuple([word for word, no in pairs if no]))
 
 
 def _bare_no(clause: Words) -> bool:
@@ -204,12 +260,27 @@ def _ambiguous(gold: set[str]) -> bool:
 def _compare_members(case: Case) -> float:
     """F1 of whole list members, each with its own side or level."""
     free = set(case.question) | fillers()
-    gold, stated = _members(members(case.gold), free), _members(members(case.affirmed), free)
-    return max(2 * len(a & b) / (len(a) + len(b)) if a or b else 0.0 for a, b in zip(gold, stated, strict=True))
+    gold, stated = _readings(members(case.gold), free), _readings(members(case.affirmed), free)
+    return max(2 * len(a & b) / (len(a) + len(b)) if a or b else 0.0 for a in gold for b in stated)
 
 
-def _members(found: list[Words], free: Collection[str]) -> tuple[set[frozenset[str]], set[frozenset[str]]]:
-    """The list as it stands, and with the last member's head given to the others ("medial and lateral rectus")."""
+def _readings(found: list[Words], free: Collection[str]) -> list[set[frozenset[str]]]:
+    """The list as it stands, with the last member's head given to the others ("medial and lateral rectus"), and with a
+    side that goes for all of them ("right upper and lower lobe")."""
     bare = {frozenset(word for word in member if word not in free) or frozenset(member) for member in found}
     head = found[-1][-1:] if found else ()
-    return bare, {member | set(head) for member in bare}
+    return [bare, {member | set(head) for member in bare}, _with_sides(found, free)]
+
+
+def _with_sides(found: list[Words], free: Collection[str]) -> set[frozenset[str]]:
+    """The members with the first one's side, or the last one's where a member is nothing but a place ("upper")."""
+    index, sides = lexicon().stands, frozenset(("left", "right"))
+    named = sides.intersection(word for member in found for word in member)
+    out = set()
+    for member in found:
+        own = {word for word in member if word not in free} or set(member)
+        bare = all(word in index for word in member)
+        if len(named) == 1 and (bare or not sides.isdisjoint(found[0])):
+            own |= named
+        out.add(frozenset(own | {word for word in found[-1][-1:] if bare and word not in free}))
+    return out

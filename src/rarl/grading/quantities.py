@@ -2,36 +2,93 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cache, lru_cache
+from math import inf
 
+from rarl.grading.bounds import BOUNDS
 from rarl.grading.case import Case, Outcome, hedged, plain, right, up_to_reasons, wrong
-from rarl.grading.tables import Words, fillers, word_set
-from rarl.grading.units import JOINS, NUMBER, units
+from rarl.grading.tables import Words, fillers, language, word_set
+from rarl.grading.units import JOINS, NUMBER, Unit, units
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """An amount in its dimension's base unit; no dimension for a bare count."""
+    """An amount in its dimension's base unit; no dimension for a bare count. `bound`: it is one, and of which kind."""
 
     amount: Fraction
     dimension: str
+    bound: str = ""
+
+    def compared(self, limit: Quantity) -> bool | None:
+        """Whether this is within the limit; None where it may be or not ("at least 2" within "more than 3")."""
+        (low, high), (least, most) = self._span(), limit._span()
+        if low >= least and high <= most:
+            return True
+        return False if low > most or high < least else None
+
+    def _span(self) -> tuple[tuple[Fraction | float, int], tuple[Fraction | float, int]]:
+        """Its lower and upper end, each with 1 or -1 where it only comes near that."""
+        upper, near = self.bound in ("at_most", "less_than"), self.bound in ("more_than", "less_than")
+        low = (-inf, 0) if upper else (self.amount, int(near))
+        high = (inf, 0) if self.bound and not upper else (self.amount, -int(near))
+        return low, high
 
 
 def is_quantity(words: Words) -> bool:
     """Whether the words are numbers and units and nothing else."""
-    rest = [word for word in words if not NUMBER.fullmatch(word) and word not in fillers() and word not in JOINS]
-    return bool(quantities(words)) and all(word in units() or word == "between" for word in rest)
+    return bool(quantities(words)) and all(word in _beside() or NUMBER.fullmatch(word) for word in words)
 
 
+@cache
+def _beside() -> frozenset[str]:
+    """What may stand beside a number in an answer that is nothing else."""
+    return fillers() | JOINS | BOUNDS | units().keys() | {"between"}
+
+
+@lru_cache(maxsize=1 << 12)
 def quantities(words: Words) -> frozenset[Quantity]:
     """The amounts in the words, which are read: each unit stands behind its number."""
     found = set()
     for at, word in enumerate(words):
         if word[0].isdecimal() and NUMBER.fullmatch(word):
             unit = units().get(words[at + 1]) if at + 1 < len(words) else None
-            found.add(Quantity(Fraction(word), unit.dimension if unit else ""))
+            bound = words[at - 1] if at and words[at - 1] in BOUNDS else ""
+            found.add(_counted(Quantity(Fraction(word), unit.dimension if unit else "", bound)))
     return frozenset(found)
+
+
+def _counted(found: Quantity) -> Quantity:
+    """A count above 2 is one of at least 3."""
+    if found.dimension or found.amount.denominator > 1 or found.bound not in ("more_than", "less_than"):
+        return found
+    more = found.bound == "more_than"
+    return Quantity(found.amount + (1 if more else -1), "", "at_least" if more else "at_most")
+
+
+def limit_of(question: Words) -> Quantity | None:
+    """The one amount that a question asks about: "more than two nodules", "multiple nodules", "larger than 3 cm"."""
+    found = quantities(question) | _several(question)
+    return min(found, key=lambda quantity: quantity.amount) if len(found) == 1 else None
+
+
+def within(limit: Quantity, clause: Words, denied: Sequence[bool]) -> bool | None:
+    """Whether the amounts that a clause states are within the limit; None where there are none, or some are."""
+    stated = tuple([word for word, no in zip(clause, denied, strict=True) if not no])
+    found = {amount for amount in quantities(stated) | _several(stated) if amount.dimension == limit.dimension}
+    verdicts = {amount.compared(limit) for amount in found}
+    return verdicts.pop() if len(verdicts) == 1 else None
+
+
+def _several(words: Words) -> frozenset[Quantity]:
+    return frozenset({Quantity(Fraction(2), "", "at_least")} if "multiple" in words else ())
+
+
+def is_measure(word: str) -> bool:
+    """Whether a word belongs to an amount: a number, a unit, a bound, "diameter"."""
+    return word in units() or word in BOUNDS or word in word_set("bounds", "measures") or bool(NUMBER.fullmatch(word))
 
 
 def grade_number(case: Case) -> Outcome:
@@ -76,13 +133,21 @@ def _in_unit_of(stated: Quantity, gold: frozenset[Quantity], question: Words) ->
     """A bare number in the unit that the question asks for, and the other way round; a half as 50 %."""
     dimensions = {quantity.dimension for quantity in gold}
     if dimensions == {"share"} and not stated.dimension and stated.amount < 1:
-        return Quantity(stated.amount * 100, "share")
-    for unit in (units()[word] for word in question if word in units()):
+        return replace(stated, amount=stated.amount * 100, dimension="share")
+    for unit in _units_asked(question):
         if not stated.dimension and dimensions == {unit.dimension}:
-            return Quantity(stated.amount * unit.factor, unit.dimension)
+            return replace(stated, amount=stated.amount * unit.factor, dimension=unit.dimension)
         if stated.dimension == unit.dimension and dimensions == {""}:
-            return Quantity(stated.amount / unit.factor, "")
+            return replace(stated, amount=stated.amount / unit.factor, dimension="")
     return stated
+
+
+@lru_cache(maxsize=1 << 12)
+def _units_asked(question: Words) -> list[Unit]:
+    """The units that the question names, or asks in without naming them ("how old")."""
+    asked_in = language()["asked_in"]
+    named = [asked_in.get(word, word) for word in question]
+    return [units()[word] for word in named if word in units()]
 
 
 def _bounded(words: Words) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cache, lru_cache
 from itertools import chain
 
+from rarl.grading.bounds import Bounds
 from rarl.grading.lexicon import Phrases, indexed, lexicon, rewrite_words
 from rarl.grading.numerals import arabic
 from rarl.grading.spelling import Spellings, normal_form, put_right, spellings
@@ -54,7 +55,7 @@ class Reader:
         words = self.words(text)
         if self._settled:
             words = _rewrite_phrases(words, self._settled)
-        return tuple(_rewrite_phrases(words, _phrases()))
+        return tuple(_bounds().joined(_rewrite_phrases(words, _phrases())))
 
     def words(self, text: str) -> list[str]:
         """The same before phrases and what waits for a context are rewritten."""
@@ -240,6 +241,12 @@ def _settling() -> frozenset[str]:
 @lru_cache(maxsize=1 << 12)
 def _settled(context: frozenset[str]) -> Phrases:
     return indexed(row for when, rows in lexicon().settled if not when.isdisjoint(context) for row in rows)
+
+
+@cache
+def _bounds() -> Bounds:
+    reader = Reader()
+    return Bounds(lambda phrase: _rewrite_phrases(reader.words(phrase), _phrases()))
 
 
 @cache

@@ -9,6 +9,7 @@ from itertools import takewhile
 
 from rarl.grading.tables import Words, language
 
+_ROOT = 4  # letters that two forms of a word share at least
 _LONG = 6  # letters from which on a slip of one is forgiven
 _MAKES_PLURAL = re.compile(r"(?:ss|x|ch|sh)es$")
 _KEEPS_ITS_S = re.compile(r"(?:ss|us|is|as|os)$")
@@ -52,6 +53,15 @@ def _singular(text: str, irregular: Mapping[str, str]) -> str:
     if text.endswith("omas"):
         return text[:-1]
     return text if _KEEPS_ITS_S.search(text) else text[:-1]
+
+
+@lru_cache(maxsize=1 << 12)
+def roots(word: str) -> tuple[str, ...]:
+    """What a word may come from: itself, and without each of the endings of its forms."""
+    if not word.isalpha():
+        return ()
+    endings = ("", *language()["forms"]["endings"])
+    return tuple([word.removesuffix(end) for end in endings if word.endswith(end) and len(word) - len(end) >= _ROOT])
 
 
 def spellings(tokens: Iterable[str]) -> Spellings:

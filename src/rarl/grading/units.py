@@ -48,7 +48,7 @@ def in_base_units(words: Sequence[str]) -> list[str]:
     joined = False  # whether what stands behind belongs to an amount that goes on here
     for at in range(len(words) - 1, -1, -1):
         word = words[at]
-        if NUMBER.fullmatch(word):
+        if word[0].isdecimal() and NUMBER.fullmatch(word):
             if unit and joined:
                 out += (base_units()[unit.dimension], in_digits(Fraction(word) * unit.factor))
             else:

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from functools import cache, lru_cache
 
-from rarl.grading.case import Case, Outcome, hedged, outside_parentheses, plain, right, sentences_with, wrong
-from rarl.grading.claims import beyond_be, clauses_of, questions
+from rarl.grading.asked import Asked, asked_of, denied_opposites, empty, opposites
+from rarl.grading.case import Case, Outcome, hedged, plain, right, sentences_with, wrong
+from rarl.grading.claims import beyond_be, clauses_of, deniers, questions
 from rarl.grading.lexicon import lexicon
+from rarl.grading.quantities import is_measure, within
 from rarl.grading.reading import MARKS
 from rarl.grading.slots import conflict, stands, two_valued
 from rarl.grading.tables import Words, fillers, word_set
 
 _CUES = frozenset(("no", "not"))
+_DETERMINERS = frozenset(("a", "an", "the", "any"))
 _ONLY = frozenset(("only", "just"))
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A yes/no question taken apart: its content, the thing or property asked for (`key`), and how.
-
-    `qualities` are the words of it that have an opposite ("normal", "enlarged", "left" at its end); `place` is where,
-    if a place is asked for; `neutral`: it is no abnormality; a clause without any `relevant` word says nothing on it.
-    """
-
-    content: frozenset[str]
-    key: Words
-    qualities: frozenset[str]
-    relevant: frozenset[str]
-    place: frozenset[str]
-    neutral: bool
-    existential: bool
-    negated: bool
-    of_image: bool  # whether it, as a whole, is normal
 
 
 def grade_yesno(case: Case, gold: bool) -> Outcome:
@@ -44,7 +26,7 @@ def grade_yesno(case: Case, gold: bool) -> Outcome:
         return wrong("both answers")
     if not said and not stated:
         return wrong("no answer")
-    if said and stated - said and not _asked(case.question).negated:
+    if said and stated - said and not asked_of(case.question).negated:
         return wrong("answer and explanation contradict each other")
     claim = sentences_with(case.prediction, ("yes", "no", "not")) if said else case.prediction
     if hedged(case, claim):
@@ -74,7 +56,8 @@ def _is_answer(words: Words, at: int, question: Words) -> bool:
     first = at
     while first > 0 and (words[first - 1] not in MARKS or words[first - 1] == ":"):
         first -= 1
-    before = [word for word in words[first:at] if word not in fillers() and word not in MARKS]
+    told = [word for word in words[first:at] if word not in MARKS]
+    before = [word for word in told if word not in fillers()]
     if "yes" in (following, *words[max(0, at - 1) : at]) or words[at - 2 : at] in (
         ("yes", "and"),
         ("yes", "or"),
@@ -88,6 +71,8 @@ def _is_answer(words: Words, at: int, question: Words) -> bool:
     if following in MARKS:
         return word_set("polarity", "before_answer").issuperset(set(before) - set(question))
     empty = not _says_more(words, at + 1)  # "no of the picture"
+    if told and following in _DETERMINERS:
+        return False  # "the lung no a fissure": it lacks one
     return (empty or following in word_set("polarity", "after_answer")) and set(before) <= {"yes", "no"}
 
 
@@ -103,23 +88,51 @@ def _says_more(words: Words, at: int, but: Collection[str] = ()) -> bool:
 
 def _stances(case: Case) -> Iterator[bool]:
     """What each clause says on the question: True for yes. Clauses about something else say nothing."""
-    asked = _asked(case.question)
-    bare = _bare_stance(case.prediction)
-    if bare is not None:
-        yield bare is not asked.negated
+    asked = asked_of(case.question)
+    agrees, bare = _agreement(case), _bare_stance(case.prediction)
+    if agrees is not None or bare is not None:
+        yield bare is not asked.negated if agrees is None else agrees
         return
-    if not asked.key or not word_set("polarity", "lacking").isdisjoint(case.question):
+    if not asked.key:
         return
     asks = questions(case.prediction)
-    for start, end in clauses_of(case.prediction):
+    for start, end in _statements(case.prediction):
         clause = case.prediction[start:end]
         if asks[end - 1] or clause == plain(case.question) or _is_unclear(clause):
             continue
         stance = _of_image(asked, clause, case.denied[start:end]) if asked.of_image else None
-        if stance is None and not asked.relevant.isdisjoint(clause):
+        if stance is None and (asked.limit or not asked.relevant.isdisjoint(clause)):
             stance = _stance(asked, clause, case.denied[start:end])
         if stance is not None:
             yield stance is not asked.negated
+
+
+def _statements(words: Words) -> Iterator[tuple[int, int]]:
+    """The clauses, one that concludes with the one before it: "the aorta is dilated, consistent with an aneurysm"."""
+    held: tuple[int, int] | None = None
+    for start, end in clauses_of(words):
+        if held and words[start] in word_set("polarity", "concluding") and words[held[1] : start] == (",",):
+            held = held[0], end
+            continue
+        if held:
+            yield held
+        held = start, end
+    if held:
+        yield held
+
+
+def _agreement(case: Case) -> bool | None:
+    """What an answer says that only tells whether the question's statement is so: "that is true", "it is not correct".
+
+    It counts as said of the statement as it was asked, denials and all; in the question's own word ("is it false
+    that", "it is false") it agrees.
+    """
+    truth, words = word_set("polarity", "truth"), plain(case.prediction)
+    told = truth.intersection(words)
+    if not told or any(word not in fillers() and word not in _CUES and word not in truth for word in words):
+        return None
+    agrees = not told.isdisjoint(case.question) or told <= {"true", "correct"}
+    return agrees is _CUES.isdisjoint(words)
 
 
 def _is_unclear(clause: Words) -> bool:
@@ -129,37 +142,30 @@ def _is_unclear(clause: Words) -> bool:
     return unclear and not _CUES.isdisjoint(clause)
 
 
-@cache
-def _empty() -> frozenset[str]:
-    """Words that say nothing on a question; "abnormality" does, where it is asked for."""
-    return fillers() - word_set("polarity", "anything_wrong")
-
-
 def _bare_stance(words: Words) -> bool | None:
     """What an answer without content of its own says: "it is", "not seen", "absent"."""
-    after, seen = word_set("negation", "after"), word_set("negation", "seen")
+    seen = word_set("negation", "seen")
     bare = plain(words)
-    if not bare or any(word not in _empty() and word not in _CUES and word not in after for word in bare):
+    if not bare or any(word not in empty() and word not in deniers() for word in bare):
         return None
-    denials = sum(word in _CUES or word in after for word in bare)
+    denials = sum(word in deniers() for word in bare)
     if denials:
         return denials % 2 == 0
     return True if set(bare) & seen - {"there"} or bare[-1] in word_set("negation", "verbs_alone") else None
 
 
-def _of_image(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | None:
+def _of_image(asked: Asked, clause: Words, denied: tuple[bool, ...]) -> bool | None:
     """What a finding says of a whole image, or the denial of all: "there is a mass", "no abnormality is seen"."""
     named = {word for word, no in zip(clause, denied, strict=True) if not no}
     if "normal" in named and not _says_more(clause, 0, word_set("negation", "seen") | {"normal"}):
         return "normal" in asked.qualities
-    return "abnormal" in asked.qualities if named & word_set("polarity", "signs") else None
+    return "abnormal" in asked.qualities if named & (word_set("polarity", "signs") | {"abnormal"}) else None
 
 
-def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | None:
-    after = word_set("negation", "after")
-    pairs = [(word, no) for word, no in zip(clause, denied, strict=True) if word not in _empty() and word not in _CUES]
-    affirmed = {word for word, no in pairs if not no and word not in after}
-    against = {word for word, no in pairs if no and word not in after}
+def _stance(asked: Asked, clause: Words, denied: tuple[bool, ...]) -> bool | None:
+    pairs = [pair for pair in zip(clause, denied, strict=True) if pair[0] not in empty() and pair[0] not in deniers()]
+    affirmed = {word for word, no in pairs if not no}
+    against = {word for word, no in pairs if no}
     key, named = set(asked.key), affirmed | against
     if asked.place and conflict(asked.place, affirmed) and affirmed & (asked.content - asked.place):
         return False  # "is the tip in the right atrium?", "it is in the left atrium"
@@ -170,12 +176,18 @@ def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | No
     if "bilateral" in asked.content and not named.isdisjoint(("left", "right")):
         one_only = bool(against & key) or not _ONLY.isdisjoint(clause)
         return False if one_only and key & named - {"bilateral"} else None
-    beyond = named - asked.content
+    if (asked.content - asked.qualities <= named or named <= against) and against & denied_opposites(asked.qualities):
+        return True  # "is it malignant?", "it is not benign"
+    beyond = {word for word in named - asked.content if not (asked.limit and is_measure(word))}
     rest = asked.content - key
     if rest and beyond and not rest & named and asked.existential:
         return None  # "is there a mass in the liver?", "there is a mass in the spleen"
     if beyond and affirmed and not set(clause) & word_set("polarity", "verbs"):
         return None  # a noun phrase that says more than the question is no statement on it
+    if asked.limit and (beyond.isdisjoint(named) or not named.isdisjoint(key)):
+        measured = within(asked.limit, clause, denied)
+        if measured is False or (measured and asked.limit.bound):
+            return measured
     if asked.existential and _sound(asked, affirmed, named):
         return False
     predicate = asked.qualities or {asked.key[-1]}
@@ -183,14 +195,14 @@ def _stance(asked: _Asked, clause: Words, denied: tuple[bool, ...]) -> bool | No
         about = key <= named or (predicate <= named and named <= asked.content)
         return False if about and not _elsewhere(asked, clause) else None
     of_state = not asked.existential or "normal" in predicate  # not "is there a large mass?", "the liver is large"
-    if key <= affirmed or (of_state and predicate <= affirmed <= asked.content):
+    if not asked.bounded and (key <= affirmed or (of_state and predicate <= affirmed <= asked.content)):
         return True
     return None
 
 
-def _opposite(asked: _Asked, affirmed: set[str], named: set[str], clause: Words) -> bool:
+def _opposite(asked: Asked, affirmed: set[str], named: set[str], clause: Words) -> bool:
     """Whether the subject is named and the opposite stated of it: "the heart is normal" to "is there cardiomegaly?"."""
-    against = affirmed & _opposites(asked.qualities)
+    against = affirmed & opposites(asked.qualities)
     if not against or asked.qualities & affirmed:
         return False
     subject = asked.content - asked.qualities - word_set("polarity", "anything_wrong")
@@ -199,7 +211,7 @@ def _opposite(asked: _Asked, affirmed: set[str], named: set[str], clause: Words)
     return len(clause) > 1 or not against.isdisjoint(two_valued())
 
 
-def _sound(asked: _Asked, affirmed: set[str], named: set[str]) -> bool:
+def _sound(asked: Asked, affirmed: set[str], named: set[str]) -> bool:
     """Whether the place of an abnormality that is asked for is said to be normal: "the ribs are normal"."""
     sound = {"normal", "intact", "clear"}
     place = named - sound
@@ -207,63 +219,7 @@ def _sound(asked: _Asked, affirmed: set[str], named: set[str]) -> bool:
     return bool(sound & affirmed and place) and place <= asked.content - {finding} and not asked.neutral
 
 
-@lru_cache(maxsize=1 << 12)
-def _opposites(qualities: frozenset[str]) -> frozenset[str]:
-    """The words that take another stand than these where these take one."""
-    found = set()
-    for slot in lexicon().slots:
-        taken = {slot.stands[word] for word in qualities if word in slot.stands}
-        if len(taken) == 1 and (slot.quality or len(qualities) == 1):
-            found |= {word for word, stand in slot.stands.items() if stand not in taken}
-    return frozenset(found)
-
-
-def _elsewhere(asked: _Asked, clause: Words) -> bool:
+def _elsewhere(asked: Asked, clause: Words) -> bool:
     """A denial of a place that the question did not name is not a denial of the thing."""
     named, denied = stands(asked.content), stands(clause)
     return any((denied.get(slot.name, set()) & slot.places) - named.get(slot.name, set()) for slot in lexicon().slots)
-
-
-@lru_cache(maxsize=1 << 12)
-def _asked(question: Words) -> _Asked:
-    words = plain(outside_parentheses(question))
-    existential = bool(set(words) & (word_set("polarity", "existential") | word_set("negation", "seen")))
-    after = word_set("negation", "after")
-    meaning = tuple(w for w in words if w not in _empty() and w not in _CUES and w not in after)
-    key = _thing(words) if existential else meaning
-    qualities = {word for slot in lexicon().slots if slot.quality for word in meaning if word in slot.stands}
-    if not qualities and not existential and meaning and meaning[-1] in lexicon().stands:
-        qualities = {meaning[-1]}
-    if existential and not word_set("polarity", "anything_wrong").isdisjoint(words):
-        qualities.add("abnormal")
-    negated = bool(set(words) & (_CUES | after))
-    settled = frozenset(qualities)
-    relevant = frozenset(meaning) | _opposites(settled)
-    place = frozenset() if existential else frozenset(_behind_preposition(words)) & frozenset(meaning)
-    neutral = not word_set("neutral", "words").isdisjoint(key)
-    state = settled & {"normal", "abnormal"}
-    of_image = bool(state) and frozenset(meaning) - state <= word_set("polarity", "image") | {"abnormal"}
-    content = frozenset(meaning)
-    return _Asked(content, key or meaning, settled, relevant, place, neutral, existential, negated, of_image)
-
-
-def _behind_preposition(words: Words) -> Words:
-    """What stands behind the first preposition that follows a word with a meaning."""
-    begun = False
-    for at, word in enumerate(words):
-        if begun and word in word_set("polarity", "prepositions"):
-            return words[at:]
-        begun = begun or word not in _empty()
-    return ()
-
-
-def _thing(words: Words) -> Words:
-    """The thing whose presence is asked: the content words up to the first preposition after one."""
-    found: list[str] = []
-    for word in words:
-        if word in word_set("polarity", "prepositions"):
-            if found:
-                break
-        elif word not in _empty() and word not in _CUES and word not in word_set("negation", "after"):
-            found.append(word)
-    return tuple(found)

@@ -50,7 +50,18 @@ class FunctionJudge:
 
     def sent(self) -> dict[str, Any]:
         """Nothing is known of it."""
-        return {"kind": "function", "judge": self.name, "language_model": None, "host": None, "requests": None}
+        return {
+            "kind": "function",
+            "host": None,
+            "requests": None,
+            "judge": self.name,
+            "language_model": None,
+            "sees_images": self.sees_images,
+            "rubrics": {},
+        }
+
+    def trouble(self) -> str:
+        return ""
 
 
 def _none(queries: Sequence[JudgeQuery], why: str) -> list[Verdict]:

@@ -27,6 +27,7 @@ from rarl.judges.sheets import Sheet
 OPENAI = "https://api.openai.com/v1"
 KEY = "OPENAI_API_KEY"
 LARGEST_BODY = 4_000_000  # bytes; no verdict is as long
+LOOK = 10.0  # seconds at most to see whether a server is there
 _SHOWN = 300  # characters of a server's complaint
 _MAY_PASS = frozenset({408, 409, 425, 429, *range(500, 600)})
 _DENIED = {
@@ -109,6 +110,29 @@ class Endpoint:
             "answered_by": sorted(self._models),
             **self._budget.spent(),
         }
+
+    def trouble(self) -> str:
+        """By asking for its list of models: that costs nothing, and sends nothing of the data.
+
+        Nobody is there, or the key is none: anything else (no such list, no leave to see it) says nothing.
+        """
+        import httpx2
+        import openai
+
+        with self._client() as client:
+            look = client.with_options(timeout=min(LOOK, self._settings.timeout)).models.with_streaming_response.list
+            try:
+                with look():
+                    return ""
+            except openai.AuthenticationError as error:
+                why, remedy = self._told(error), _DENIED[401]
+            except openai.APIConnectionError as error:
+                if not isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout):
+                    return ""
+                why, remedy = self._told(error.__cause__), "check judge.base_url, and that the server runs"
+            except (openai.APIError, httpx2.HTTPError):
+                return ""
+        return f"the judge at {urlsplit(self._url).netloc} can't be asked: {why}; {remedy}"
 
     def ask(self, sheets: Sequence[Sheet]) -> Iterator[tuple[int, Reply]]:
         """Replies as they come, at most judge.concurrency requests at once. Errors: JudgeError."""

@@ -34,6 +34,9 @@ class Transport(Protocol):
     def sent(self) -> Mapping[str, Any]:
         """What was sent where: kind, host, model, requests, tokens, images."""
 
+    def trouble(self) -> str:
+        """As that of a judge."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Question:
@@ -86,6 +89,9 @@ class LanguageJudge:
             **self._counts,
             "unscored": dict(self._failed),
         }
+
+    def trouble(self) -> str:
+        return self._transport.trouble()
 
     def _prepare(self, query: JudgeQuery) -> _Question | Verdict:
         rubric = rubrics().get(query.axis)

@@ -54,6 +54,9 @@ class LocalTransport:
     def sent(self) -> Mapping[str, Any]:
         return {"kind": "local", "host": None, "model": self._name, "requests": self._budget.requests}
 
+    def trouble(self) -> str:
+        return ""
+
     def _replies(self, sheets: Sequence[Sheet]) -> list[Reply]:
         if not hasattr(self._model, "generate"):
             return [self._said(f"{sheet.system}\n\n{sheet.user}") for sheet in sheets]

@@ -36,7 +36,10 @@ class MadeJudge(Protocol):
         """One verdict a query, in order, each in [0, 1] or None. Errors: JudgeError where nobody can be asked."""
 
     def sent(self) -> Mapping[str, Any]:
-        """What it was asked and what left the machine for it: kind, host, model, requests, tokens, images, ..."""
+        """What it was asked and what left the machine for it, so far: host, requests, tokens, images, rubrics, ..."""
+
+    def trouble(self) -> str:
+        """Why it can't be asked, found without asking it anything; empty where nothing speaks against it."""
 
 
 def make_judge(
@@ -89,8 +92,8 @@ def same_judge_warning(training: JudgeSection, evaluation: JudgeSection) -> str 
     if names[0] != names[1] or names[0] is None:
         return None
     return (
-        f"The judge of this evaluation, {names[1]}, is also the one that rewarded training: its scores show how well "
-        "the model learned to please it. Evaluate with another judge."
+        f"The judge of this evaluation, {names[1]}, is also the judge of training: where it rewarded completions, its "
+        "scores show how well the model learned to please it. Evaluate with another judge."
     )
 
 

@@ -32,7 +32,18 @@ class RulesJudge:
 
     def sent(self) -> dict[str, Any]:
         """Nothing leaves the machine, and no model is asked."""
-        return {"kind": "rules", "judge": NAME, "language_model": False, "host": None, "requests": 0}
+        return {
+            "kind": "rules",
+            "host": None,
+            "requests": 0,
+            "judge": NAME,
+            "language_model": False,
+            "sees_images": False,
+            "rubrics": dict.fromkeys(self.axes, _rubric()),
+        }
+
+    def trouble(self) -> str:
+        return ""
 
 
 def _verdict(query: JudgeQuery) -> Verdict:

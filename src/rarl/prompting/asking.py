@@ -18,13 +18,13 @@ def ask(example: Example, template: Template) -> Prompt:
     return Prompt(example=example, template=template, messages=({"role": "user", "content": content},))
 
 
-def instruct(example: Example, pool: Pool, draws: Draws, diversity: bool) -> Prompt:
-    """The prompt to train on: an instruction drawn for this example, or without diversity the pool's reasoning one.
+def instruct(example: Example, pool: Pool, draws: Draws, *, diversity: bool, reasoning: bool = True) -> Prompt:
+    """The prompt to train on: an instruction drawn for this example, or without diversity the one used at inference.
 
     The whole group of completions shares the prompt, so their rewards stay comparable.
     """
     if not diversity:
-        return ask(example, pool.reasoning)
+        return ask(example, pool.inference(reasoning))
     return ask(example, draws.at("template", example.id).stream().choice(pool.templates))
 
 

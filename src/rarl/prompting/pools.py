@@ -26,6 +26,10 @@ class Pool:
     reasoning: Template
     direct: Template
 
+    def inference(self, reasoning: bool) -> Template:
+        """The instruction to answer under: reasoning first, or the answer alone."""
+        return self.reasoning if reasoning else self.direct
+
     def of(self, shape: Shape) -> Template:
         """The instruction for a shape at inference: one of the two, else the pool's first. ConfigError without any."""
         found = next((each for each in (self.reasoning, self.direct, *self.templates) if each.shape is shape), None)

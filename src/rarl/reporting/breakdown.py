@@ -144,9 +144,7 @@ def further_tables(questions: QuestionSet) -> list[Table]:
     for member in questions.members:
         if curve := member.evaluation.summary.calibration:
             bins = {f"{100 * each.share:.0f} % of votes": [(member.style, each.right)] for each in curve.bins}
-            caption = (
-                f"{questions.title}: right by share of votes, %; expected error {100 * curve.error:.1f}."
-            )
+            caption = f"{questions.title}: right by share of votes, %; expected error {100 * curve.error:.1f}."
             tables.append(_table(f"How sure a vote is: {member.label.lower()}", caption, [member], bins))
     return tables
 

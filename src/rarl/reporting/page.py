@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from rarl.environment import VERSION
-from rarl.errors import RunFolderError
+from rarl.errors import ConfigError, RunFolderError
 from rarl.evaluation import Comparison, compare
 from rarl.reporting import breakdown, charts, comparing, conclusions, examples, resources, results, rollouts
 from rarl.reporting.curves import evaluation_curves, learning_curves
@@ -27,13 +27,15 @@ _TEMPLATE = "template"
 def write_report(
     runs: str | Path | Sequence[str | Path], out: str | Path | None = None, *, images: bool = True
 ) -> Path:
-    """Write one report of these runs, or evaluations, to `out`, by default report.html in the first; the file's path.
+    """Write one report of these runs, or evaluations, to `out`, of one by default its report.html; the file's path.
 
     The images come from the data set, which is loaded again; where that fails the report says so and has none, as it
     does with `images` off or where a run's report.images is. Errors: RunFolderError where a folder is neither run nor
-    evaluation, or a file of it is damaged.
+    evaluation, or a file of it is damaged; ConfigError for several without `out`.
     """
     folders = [runs] if isinstance(runs, str | Path) else list(runs)
+    if len(folders) > 1 and out is None:
+        raise ConfigError("a report of several runs belongs to none of them: name its file with -o")
     sources = read_sources(folders)
     path = Path(out) if out else RunFolder(sources[0].path).report
     write_text(path, render(sources, images=images))

@@ -71,6 +71,8 @@ def _facts(source: Source, whole: float, sampling: float) -> dict[str, str]:
         facts["Tokens sampled"] = f"{found.tokens:,}, {found.tokens / found.completions:.0f} a completion"
         if sampling:
             facts["Speed of sampling"] = f"{found.tokens / sampling:,.0f} tokens a second"
+    elif tokens := sum(row.get("completion/tokens") or 0 for row in source.metrics):
+        facts["Tokens learned from"] = f"{tokens:,.0f}"
     facts["Peak memory"] = _peak(source.timings)
     return facts
 

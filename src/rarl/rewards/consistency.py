@@ -11,17 +11,22 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from rarl.grading import Mention, derive_kind, grade, mentions
+from rarl.grading.claims import normal_words
+from rarl.grading.lexicon import lexicon
+from rarl.grading.reading import context_of
 from rarl.rewards.columns import Row, asks_for_reasoning, rowwise
+from rarl.rewards.counting import leads_to_number
+from rarl.rewards.medicine import medicine, shows, signs_of
+from rarl.rewards.presence import fact_groups, leads_to_yes_or_no
 from rarl.rewards.reasoning import read_row
 from rarl.rewards.substance import substance_of
 from rarl.rewards.wording import content_words, numbers, padded, sentences, wording, words
-from rarl.types import Fact, QuestionKind
+from rarl.types import QuestionKind
 
 UNDECIDED = 0.5  # the reasoning says nothing from which the answer or another one would follow
 _LETTER = re.compile(r"\b(?:answer|option|choice)(?:\s+is)?:?\s*\(?([A-Z])\)?(?!\w)")
-_NEGATORS = frozenset({"no", "not", "without", "none", "neither"})
-_CLAUSE = re.compile(r"[.;:,\n]|(?=\bwithout\b)|\b(?:and|but|with|while|whereas|although)\b", re.IGNORECASE)
-_YES_OR_NO = re.compile(r"\banswer(?:\s+is)?:?\s*(yes|no)\b|^\W*(yes|no)\W*$", re.IGNORECASE)
+_SO = re.compile(r"\b(?:so|therefore|thus|hence|consequently|which (?:means|makes|suggests|indicates|is))\b", re.I)
+_STATED = (Mention.AFFIRMED, Mention.BOTH)
 
 
 @rowwise(applies=asks_for_reasoning, needs="a prompt that asks for reasoning")
@@ -36,7 +41,7 @@ def consistency(row: Row) -> float:
         return 0.0
     kind = row.kind or derive_kind(row.question, row.gold or answer, row.options)
     if kind is QuestionKind.YESNO:
-        leads = _to_yes_or_no(reasoning, answer, row)
+        leads = leads_to_yes_or_no(reasoning, answer, row.question, row.facts)
     elif row.options:
         leads = _to_option(reasoning, answer, row)
     elif kind is QuestionKind.NUMBER:
@@ -48,24 +53,52 @@ def consistency(row: Row) -> float:
     return float(leads)
 
 
-def _concludes(reasoning: str, own: str, rivals: Iterable[str]) -> bool | None:
+def _concludes(reasoning: str, own: str, rivals: Iterable[str], context: frozenset[str]) -> bool | None:
     """Whether the last sentence that settles between these phrases settles on `own`.
 
-    None: no sentence does, or that one names some, but not all, of the rivals as well.
+    None: no sentence does, or that one names some, but not all, of the rivals as well. What is called normal ("the
+    right lung is clear") or supposed ("a glioma would be darker") settles nothing as long as something else does.
     """
-    rivals = [rival for rival in rivals if mentions(reasoning, rival) is not Mention.ABSENT]
+    rivals = [rival for rival in rivals if mentions(reasoning, rival, context) is not Mention.ABSENT]
     sound = wording().sound.difference(*map(words, (own, *rivals)))
-    # What is called normal ("the right lung is clear") settles nothing as long as something else does.
+    elsewhere = mentions(reasoning, own, context) in _STATED and _is_place(own, context)
+
+    def is_aside(sentence: str) -> bool:
+        return not (sound | wording().supposing).isdisjoint(words(sentence))
+
     last_first = sentences(reasoning)[::-1]
-    for sentence in sorted(last_first, key=lambda sentence: not sound.isdisjoint(words(sentence))):
-        named = _without_parts([p for p in (own, *rivals) if mentions(sentence, p) in (Mention.AFFIRMED, Mention.BOTH)])
-        if named == [own]:
+    for sentence in sorted(last_first, key=is_aside):
+        meant = {p: mentions(sentence, p, context) for p in (own, *rivals)}
+        named = _without_parts([p for p, how in meant.items() if how in _STATED])
+        if named == [own] or _is_union(own, named):
             return True
+        if own in named and (settled := _of_the_end(sentence, meant, context)) is not None:
+            return settled
         if named:
             return None if own in named and (len(named) <= len(rivals) or len(rivals) < 2) else False
-        if mentions(sentence, own) is Mention.DENIED:
+        if meant[own] is Mention.DENIED and not elsewhere:
             return False
     return None
+
+
+def _of_the_end(sentence: str, phrases: Iterable[str], context: frozenset[str]) -> bool | None:
+    """Where a sentence names the first of the phrases and others, whether what it concludes with is that one."""
+    end = _SO.split(sentence)[-1]
+    if end == sentence:
+        return None
+    own, *rivals = (mentions(end, phrase, context) in _STATED for phrase in phrases)
+    return own if own is not any(rivals) else None
+
+
+def _is_place(phrase: str, context: frozenset[str]) -> bool:
+    """Whether a phrase only says where, so that a denial there ("no effusion on the left") does not deny it."""
+    return all(word in lexicon().stands for word in normal_words(phrase, context))
+
+
+def _is_union(own: str, named: Sequence[str]) -> bool:
+    """Whether what is named comes to the answer together: left and right to bilateral."""
+    parts = medicine().unions.get(own)
+    return parts is not None and set(parts) <= set(named) <= {own, *parts}
 
 
 def _without_parts(phrases: Sequence[str]) -> list[str]:
@@ -83,7 +116,23 @@ def _to_option(reasoning: str, answer: str, row: Row) -> bool | None:
         index = string.ascii_uppercase.index(letters[-1])
         if index < len(row.options) and row.options[index] != chosen:
             return False
-    return _concludes(reasoning, chosen, [option for option in row.options if option != chosen])
+    context, others = context_of(row.question), [option for option in row.options if option != chosen]
+    leads = _concludes(reasoning, chosen, others, context)
+    if leads is None and not any(mentions(reasoning, option, context) in _STATED for option in row.options):
+        return (
+            False if _sets_apart(reasoning, chosen, others, context) else _by_signs(reasoning, chosen, others, context)
+        )
+    return leads
+
+
+def _sets_apart(reasoning: str, chosen: str, others: Sequence[str], context: frozenset[str]) -> bool:
+    """Whether it leads to what only other options hold: to the left, where the chosen one is on the right."""
+    groups = (*wording().opposites, *medicine().exclusive)
+    for own, rivals in _choices(chosen, groups, context):
+        held = [r for r in rivals if any(mentions(other, r, context) is Mention.AFFIRMED for other in others)]
+        if held and _concludes(reasoning, own, held, context) is False:
+            return True
+    return False
 
 
 @lru_cache(maxsize=4096)
@@ -93,155 +142,100 @@ def _chosen(question: str, answer: str, options: tuple[str, ...]) -> str | None:
     return named[0] if len(named) == 1 else None
 
 
+def _by_signs(reasoning: str, own: str, rivals: Sequence[str], context: frozenset[str]) -> bool | None:
+    """What the signs of the findings say that no sentence names."""
+    seen = {own: _sees(reasoning, own, context), **{rival: _sees(reasoning, rival, context) for rival in rivals}}
+    others = [rival for rival in rivals if seen[rival]]
+    if seen[own]:
+        return None if others else True
+    return False if seen[own] is False or (others and signs_of(own)) else None
+
+
+def _sees(reasoning: str, phrase: str, context: frozenset[str]) -> bool | None:
+    found = {shows(reasoning, sign, context) for sign in signs_of(phrase)} - {None}
+    return found.pop() if len(found) == 1 else None
+
+
 def _to_number(reasoning: str, answer: str, row: Row) -> bool | None:
-    given = set(numbers(answer))
-    if len(given) != 1:
-        return None
-    if _concludes(reasoning, answer, ()) is False:
+    if _concludes(reasoning, answer, (), context_of(row.question)) is False:
         return False
-    for alternatives in _groups(row.facts):
+    given = set(numbers(answer))
+    for alternatives in fact_groups(row.facts):
         own = [phrase for phrase in alternatives if set(numbers(phrase)) == given]
         if own and all(numbers(phrase) for phrase in alternatives):
-            return _concludes(reasoning, own[0], [phrase for phrase in alternatives if phrase != own[0]])
-    counted = _counts(reasoning, content_words(row.question))
-    if counted and (counted[-1] in given or not _adds_up(reasoning, given)):
-        return counted[-1] in given
-    stated = set(numbers(reasoning))
-    if _adds_up(reasoning, given):
-        return True
-    if not stated and any(_word_holds(reasoning, word, (), ()) is False for word in content_words(row.question)):
-        stated = {0.0}
-    if len(stated) > 1 and given <= stated:
-        return None
-    return stated == given if stated else None
-
-
-def _adds_up(reasoning: str, given: set[float]) -> bool:
-    """Whether a sentence counts what makes up the answer: "two on the right, one on the left", "..., three in all"."""
-    each = [numbers(sentence) for sentence in sentences(reasoning)]
-    return any(len(parts) > 1 and any(sum(parts) in (whole, 2 * whole) for whole in given) for parts in each)
-
-
-def _counts(reasoning: str, things: Sequence[str]) -> list[float]:
-    """The numbers that stand before one of these words, with at most two words between: "two small nodules"."""
-    found: list[float] = []
-    for sentence in sentences(reasoning):
-        tokens = words(sentence)
-        for i, token in enumerate(tokens):
-            following = content_words(" ".join(tokens[i + 1 : i + 4]))
-            if any(word in things for word in following):
-                found += numbers(token)
-    return found
+            others = [phrase for phrase in alternatives if phrase != own[0]]
+            return _concludes(reasoning, own[0], others, context_of(row.question))
+    return leads_to_number(reasoning, answer, row.question)
 
 
 def _to_phrase(reasoning: str, answer: str, row: Row) -> bool | None:
-    """An open answer: against the values that facts or opposites know beside it, else word by word."""
-    verdicts = [_concludes(reasoning, own, rivals) for own, rivals in _choices(answer, _groups(row.facts))]
+    """An open answer: against what excludes it, by facts, opposites and kinds; else by its words, else by its signs."""
+    context = context_of(row.question, answer)
+    groups = (*fact_groups(row.facts), *wording().opposites)
+    verdicts = [_concludes(reasoning, own, others, context) for own, others in _choices(answer, groups, context)]
     if False in verdicts:
         return False
-    meant = [mentions(reasoning, word) for word in content_words(answer)]
-    if Mention.DENIED in meant:
+    said = _meant(reasoning, answer, context)
+    if said is Mention.DENIED or _is_of_another_kind(reasoning, answer, context):
         return False
-    if True in verdicts or (meant and all(m is Mention.AFFIRMED for m in meant)):
+    if True in verdicts or said is Mention.AFFIRMED:
         return True
-    return None
+    if _concludes_elsewhere(reasoning, answer, context):
+        return False
+    return _by_signs(reasoning, answer, (), context)
+
+
+def _meant(reasoning: str, answer: str, context: frozenset[str]) -> Mention:
+    """The answer as a whole, as the vocabulary has it, else word by word."""
+    whole = mentions(reasoning, answer, context)
+    if whole is not Mention.ABSENT:
+        return whole
+    meant = [_word_meant(reasoning, word, context) for word in content_words(answer)]
+    if Mention.DENIED in meant:
+        return Mention.DENIED
+    return Mention.AFFIRMED if meant and all(m is Mention.AFFIRMED for m in meant) else Mention.ABSENT
+
+
+def _word_meant(reasoning: str, word: str, context: frozenset[str]) -> Mention:
+    """A word, or where it is not said one that implies it ("T2" implies MRI)."""
+    said = mentions(reasoning, word, context)
+    if said is Mention.ABSENT:
+        implying = [by for w in normal_words(word, context) for by in sorted(lexicon().implied.get(w, ()))]
+        if any(mentions(reasoning, by, context) is Mention.AFFIRMED for by in implying):
+            return Mention.AFFIRMED
+    return said
 
 
 @lru_cache(maxsize=4096)
-def _choices(answer: str, groups: tuple[tuple[str, ...], ...]) -> list[tuple[str, list[str]]]:
+def _choices(
+    answer: str, groups: tuple[tuple[str, ...], ...], context: frozenset[str]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """What the answer chooses among values that exclude each other, and what it leaves."""
     choices = []
-    for alternatives in (*groups, *wording().opposites):
-        own = _without_parts([phrase for phrase in alternatives if mentions(answer, phrase) is Mention.AFFIRMED])
+    for group in groups:
+        own = _without_parts([phrase for phrase in group if mentions(answer, phrase, context) is Mention.AFFIRMED])
         if len(own) == 1:
-            choices.append((own[0], [phrase for phrase in alternatives if phrase != own[0]]))
-    return choices
+            choices.append((own[0], tuple(phrase for phrase in group if phrase != own[0])))
+    return tuple(choices)
 
 
-def _to_yes_or_no(reasoning: str, answer: str, row: Row) -> bool | None:
-    given = _polarity(row.question, answer)
-    if given is None:
-        return None
-    last = "".join(sentences(reasoning)[-1:])
-    said = [word for match in _YES_OR_NO.finditer(last) for word in match.groups() if word]
-    if said and (said[-1].lower() == "yes") is not given:
+def _is_of_another_kind(reasoning: str, answer: str, context: frozenset[str]) -> bool:
+    """Whether it affirms what excludes the answer (another modality, plane, type), and never the answer's own."""
+    for own, others in _choices(answer, medicine().exclusive, context):
+        alike = {stand for slot in lexicon().slots if own in slot.stands for stand in [slot.stands[own]]}
+        rivals = [o for o in others if not any(slot.stands.get(o) in alike for slot in lexicon().slots)]
+        if _word_meant(reasoning, own, context) in _STATED or _sees(reasoning, own, context):
+            continue
+        named = [rival for rival in rivals if mentions(reasoning, rival, context) in _STATED]
+        if named and not _is_union(own, named):
+            return True
+    return False
+
+
+def _concludes_elsewhere(reasoning: str, answer: str, context: frozenset[str]) -> bool:
+    """Whether a sentence concludes something else of the answer's kind, where none names the answer."""
+    if not medicine().broad.isdisjoint(normal_words(answer, context)):
         return False
-    implied = _holds(reasoning, row.question, row.facts)
-    if implied is None and given and not _is_about_soundness(row.question) and _is_all_sound(reasoning):
-        return False
-    return None if implied is None else implied is given
-
-
-@lru_cache(maxsize=4096)
-def _polarity(question: str, answer: str) -> bool | None:
-    for gold in (True, False):
-        if grade(question, "yes" if gold else "no", answer, kind=QuestionKind.YESNO).correct:
-            return gold
-    return None
-
-
-def _holds(reasoning: str, question: str, facts: Sequence[Fact]) -> bool | None:
-    """What the reasoning says of the question's words: yes if it affirms them all, no if it denies or excludes one."""
-    asked = list(dict.fromkeys(content_words(question)))
-    verdicts = [_word_holds(reasoning, word, asked, facts) for word in asked]
-    if False in verdicts:
-        return False
-    return True if verdicts and all(verdicts) else None
-
-
-def _word_holds(reasoning: str, word: str, asked: Sequence[str], facts: Sequence[Fact]) -> bool | None:
-    meant = mentions(reasoning, word)
-    if meant is Mention.BOTH:
-        # "No lesion on the right. One lesion on the left." does not deny the lesion: it says where there is none.
-        denials = [s for s in sentences(reasoning) if mentions(s, word) is Mention.DENIED]
-        return None if any(set(content_words(s)) <= set(asked) for s in denials) else True
-    if meant is not Mention.ABSENT:
-        return meant is Mention.AFFIRMED
-    if word in wording().abnormal:
-        return _abnormal(reasoning)
-    if word in wording().normal:
-        abnormal = _abnormal(reasoning)
-        return None if abnormal is None else not abnormal
-    for alternatives in (*_groups(facts), *wording().opposites):
-        rivals = [phrase for phrase in alternatives if word not in content_words(phrase)]
-        if len(rivals) < len(alternatives) and any(mentions(reasoning, rival) is Mention.AFFIRMED for rival in rivals):
-            return False
-    return None
-
-
-def _abnormal(reasoning: str) -> bool | None:
-    """Whether the reasoning finds anything wrong at all."""
-    meant = {mentions(reasoning, word) for word in (*wording().abnormal, *wording().deviations)}
-    if meant & {Mention.AFFIRMED, Mention.BOTH}:
-        return True
-    if Mention.DENIED in meant or any(mentions(reasoning, word) is Mention.AFFIRMED for word in wording().normal):
-        return False
-    return None
-
-
-def _is_about_soundness(question: str) -> bool:
-    return not (wording().sound | _NEGATORS).isdisjoint(words(question))
-
-
-def _is_all_sound(reasoning: str) -> bool:
-    """Whether every clause denies something or calls it normal: nothing was found that a yes could rest on."""
-    clauses = [clause for clause in _CLAUSE.split(reasoning) if content_words(clause) and not _is_bare_name(clause)]
-    return bool(clauses) and all(map(_is_sound, clauses))
-
-
-def _is_bare_name(clause: str) -> bool:
-    """A member of a list, of which the list says something: "the brain, ventricles and meninges are normal"."""
-    said = set(words(clause))
-    marks = wording().sound | _NEGATORS | wording().function_words - {"the", "both", "all"}
-    return len(content_words(clause)) <= 2 and said.isdisjoint(marks) and said.isdisjoint(wording().deviations)
-
-
-def _is_sound(clause: str) -> bool:
-    """Denies something, or calls it normal, but not both: "no intact fibres"."""
-    said = set(words(clause))
-    return said.isdisjoint(_NEGATORS) is not said.isdisjoint(wording().sound)
-
-
-def _groups(facts: Sequence[Fact]) -> tuple[tuple[str, ...], ...]:
-    """The values that facts of one name can have."""
-    return tuple(dict.fromkeys(fact.alternatives for fact in facts if fact.alternatives))
+    rivals = dict.fromkeys(r for _, others in _choices(answer, medicine().rivals, context) for r in others)
+    final = [s for s in sentences(reasoning) if not medicine().conclusive.isdisjoint(words(s))]
+    return any(mentions(sentence, rival, context) is Mention.AFFIRMED for sentence in final for rival in rivals)

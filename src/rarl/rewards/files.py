@@ -151,9 +151,12 @@ def _texts(values: Any, name: str, place: str) -> tuple[str, ...]:
 
 
 def _facts(values: Any, place: str) -> Iterator[Fact]:
-    """Facts as tables of name, value and alternatives; also as {name: value}, or as a list of phrases that hold."""
+    """Facts as tables of name, value and alternatives; also as {name: value or values}, or as phrases that hold."""
     if isinstance(values, dict):
-        values = [{"name": name, "value": value} for name, value in values.items()]
+        lists = ((name, value if isinstance(value, list) else [value]) for name, value in values.items())
+        values = [{"name": name, "value": value} for name, each in lists for value in each]
+    elif isinstance(values, str):
+        values = [values]
     if not isinstance(values or [], list):
         raise DataError(f"{place}: facts must be a list of tables (got {values!r:.60})")
     for fact in values or ():
@@ -161,5 +164,7 @@ def _facts(values: Any, place: str) -> Iterator[Fact]:
         if not isinstance(fact, dict) or not isinstance(fact.get("name"), str):
             raise DataError(f"{place}: a fact must be a table with name and value (got {fact!r:.60})")
         value = fact.get("value")
+        if isinstance(value, dict | list) or not fact["name"].strip():
+            raise DataError(f"{place}: a fact's value must be a text, a number, true, false or null (got {fact!r:.60})")
         alternatives = _texts(fact.get("alternatives"), "alternatives of a fact", place)
         yield Fact(fact["name"], None if value is None else str(value), alternatives)

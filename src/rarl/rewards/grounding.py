@@ -8,27 +8,41 @@ from functools import lru_cache
 from typing import Any
 
 from rarl.grading import Mention, mentions
+from rarl.grading.claims import statements
+from rarl.grading.reading import context_of
+from rarl.grading.slots import conflict, stands
 from rarl.rewards.columns import Row, asks_for_reasoning, rows, rowwise
+from rarl.rewards.medicine import restating, sides_of, signs_of, together
+from rarl.rewards.reasoning import read_row
 from rarl.rewards.tampering import tampers
-from rarl.rewards.wording import content_words, padded, words
+from rarl.rewards.wording import content_words, padded, stem, wording, words
 from rarl.types import Fact, Judge, JudgeQuery
 
+INVENTION = 0.25  # of a fact, what a finding costs that no free fact holds
+SHARE = 0.5  # of a free fact's words, so many must be stated for any of it to count
 _STATED = (Mention.AFFIRMED, Mention.BOTH)
+_PRESENT, _ABSENT = (
+    frozenset({"present", "yes", "true", "positive"}),
+    frozenset({"absent", "no", "none", "false", "negative"}),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
     """Statements that hold, statements that do not, and what should have been stated."""
 
-    right: int
-    wrong: int
-    missing: int
+    right: float
+    wrong: float
+    missing: float
 
     @property
     def f1(self) -> float:
         """2 right / (2 right + wrong + missing); 0 where there is nothing to count."""
         total = 2 * self.right + self.wrong + self.missing
         return 2 * self.right / total if total else 0.0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.right + other.right, self.wrong + other.wrong, self.missing + other.missing)
 
 
 def _has_something_to_check(**row: Any) -> bool:
@@ -91,27 +105,51 @@ def _query(row: Row, reasoning: str) -> JudgeQuery:
 
 @rowwise(applies=_has_something_to_check)
 def _by_rules(row: Row) -> float:
+    reading = read_row(row)
     reasoning = row.parsed.reasoning
-    if not reasoning or tampers(reasoning):
+    if not reasoning or reading is None:
         return 0.0
     if any(fact.value is not None for fact in row.facts):
-        return against_facts(reasoning, row.facts).f1
-    return against_rationale(reasoning, row.rationale or "", row.question).f1
+        asked = f"{row.question} {row.parsed.answer or ''} {row.gold or ''}"
+        choices, free = _parted(row.facts)
+        found = against_facts(reasoning, choices, reading.stated)
+        return (found + against_phrases(reasoning, free, asked, reading.stated) if free else found).f1
+    return against_rationale(reasoning, row.rationale or "", row.question, reading.stated).f1
 
 
-def against_facts(reasoning: str, facts: Sequence[Fact]) -> Counts:
+def _parted(facts: Sequence[Fact]) -> tuple[list[Fact], list[str]]:
+    """Facts whose name has alternatives or no value, and what the others say in free words."""
+    choices = {fact.name for fact in facts if fact.alternatives or fact.value is None}
+    free = dict.fromkeys(phrase_of(fact) for fact in facts if fact.name not in choices)
+    return [fact for fact in facts if fact.name in choices], list(free)
+
+
+def phrase_of(fact: Fact) -> str:
+    """A fact without alternatives as a phrase: "heart: normal" is "heart normal", "side: left" is "left"."""
+    value = (fact.value or "").strip()
+    if value.casefold() in _PRESENT:
+        return fact.name
+    if value.casefold() in _ABSENT:
+        return f"no {fact.name}"
+    named = set(words(fact.name)) - wording().roles
+    return value if not named or fact.name == value else f"{fact.name} {value}"
+
+
+def against_facts(reasoning: str, facts: Sequence[Fact], told: str | None = None) -> Counts:
     """Facts of one name are judged together, since each may state one of several values (the zones of two lesions).
 
     Affirming an alternative that is no value of that name is wrong, and so is denying a value without naming another.
-    A name with a wrong alternative earns nothing for its right ones: who lists them all states none.
+    A name with a wrong alternative earns nothing for its right ones: who lists them all states none. `told` is what of
+    the reasoning is about this image: only that can be right.
     """
+    told = reasoning if told is None else told
     right = wrong = missing = 0
     for name in dict.fromkeys(fact.name for fact in facts):
         group = [fact for fact in facts if fact.name == name]
         values = list(dict.fromkeys(fact.value for fact in group if fact.value is not None))
         others = dict.fromkeys(phrase for fact in group for phrase in fact.alternatives if phrase not in values)
         said = {value: mentions(reasoning, value) for value in values}
-        stated = [value for value in values if said[value] is Mention.AFFIRMED]
+        stated = [value for value in values if said[value] is mentions(told, value) is Mention.AFFIRMED]
         inventions = [p for p in others if mentions(reasoning, p) in _STATED and not _within(p, stated)]
         earned = 0 if inventions else len(stated)
         right += earned
@@ -125,14 +163,52 @@ def _within(phrase: str, stated: Iterable[str]) -> bool:
     return any(padded(words(phrase)) in padded(words(value)) for value in stated)
 
 
-def against_rationale(reasoning: str, rationale: str, question: str) -> Counts:
+def against_phrases(reasoning: str, phrases: Sequence[str], asked: str, told: str | None = None) -> Counts:
+    """Facts in free words: each by the share of its words that one statement means alike, in any order.
+
+    A statement that denies all of them, or says them of another side or level, is wrong; so is every finding that
+    neither a fact nor `asked` (question and answers) holds nor is a sign of, a quarter of one.
+    """
+    context = context_of(asked, *phrases)
+    shares = [_share(reasoning if told is None else told, phrase, context) for phrase in phrases]
+    right = sum(share for share in shares if share >= SHARE)
+    wrong = sum(
+        share < 1 and _is_contradicted(reasoning, phrase, context)
+        for share, phrase in zip(shares, phrases, strict=True)
+    )
+    named = (asked, *phrases, *wording().abnormal, *(phrase for sign in signs_of(asked) for phrase in sign.by))
+    given = restating(asked).union(stem(word) for text in named for word in words(text))
+    given |= {stem(word) for phrase in phrases for side in sides_of(phrase, context) for word in side}
+    affirmed = {stem(word) for s in statements(reasoning, context) for word in s.affirmed}
+    return Counts(right, wrong + INVENTION * len(affirmed & wording().findings - given), len(phrases) - right)
+
+
+def _share(told: str, phrase: str, context: frozenset[str]) -> float:
+    """The greatest share of the phrase's words that one statement means alike; none where it says another side."""
+    wanted, unwanted = sides_of(phrase, context)
+    found = [s for s in statements(told, context) if not conflict(wanted, s.affirmed)]
+    alike = (len(wanted & s.affirmed) + len(unwanted & s.denied) for s in found)
+    return max(alike, default=0) / max(len(wanted | unwanted), 1)
+
+
+def _is_contradicted(reasoning: str, phrase: str, context: frozenset[str]) -> bool:
+    """Whether it is denied, or what it is about is said to be elsewhere."""
+    if together(reasoning, phrase, context) is Mention.DENIED:
+        return True
+    wanted, _ = sides_of(phrase, context)
+    core = {word for word in wanted if not stands((word,))}
+    return any(core <= s.affirmed and conflict(wanted, s.affirmed) for s in statements(reasoning, context))
+
+
+def against_rationale(reasoning: str, rationale: str, question: str, told: str | None = None) -> Counts:
     """Content words of both texts, without those of the question, each with how it is meant: affirmed or denied.
 
     A word of the rationale that the reasoning means alike is right; a word of the reasoning that the rationale does
-    not mean alike is wrong.
+    not mean alike is wrong. `told` as in against_facts.
     """
     wanted, said = _terms(rationale, question), _terms(reasoning, question)
-    right = sum(mentions(reasoning, term) is mentions(rationale, term) for term in wanted)
+    texts = (reasoning,) if told is None else (reasoning, told)
+    right = sum(all(mentions(text, term) is mentions(rationale, term) for text in texts) for term in wanted)
     wrong = sum(mentions(reasoning, term) is not mentions(rationale, term) for term in said)
     return Counts(right, wrong, missing=len(wanted) - right)
 

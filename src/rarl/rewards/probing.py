@@ -14,6 +14,7 @@ from typing import Any
 from rarl.prompting import Pool, ask
 from rarl.rewards.columns import text_of
 from rarl.rewards.combine import Scorer
+from rarl.rewards.grounding import phrase_of
 from rarl.rewards.wording import content_words, numbers, sentences
 from rarl.types import Example, Finish, Prompt, QuestionKind, Rollout, Score, Shape
 
@@ -149,6 +150,9 @@ def _values(prompt: Prompt, chosen: Sequence[Example]) -> dict[str, str]:
         "denied": " ".join(f"It is not so that {text[:1].lower()}{text[1:]}" for text in sentences(reasoning)),
         "wrong": _wrong(example, others),
         "options": ", ".join(example.options),
+        "letters": ", ".join(string.ascii_uppercase[: len(example.options)]),
+        "clash": _clash(example),
+        "within": _within(example),
         "keywords": ", ".join(_keywords(chosen)),
         "other": next((honest_reasoning(other) for other in others if _observes(example) and _observes(other)), ""),
     }
@@ -159,7 +163,11 @@ def honest_reasoning(example: Example) -> str:
     """The rationale, else the facts as sentences, else the question's words and the answer."""
     if example.rationale and example.rationale.strip():
         return example.rationale
-    stated = [f"The {fact.name} is {fact.value}." for fact in example.facts if fact.value is not None]
+    stated = [
+        f"The {fact.name} is {fact.value}." if fact.alternatives else f"{phrase_of(fact).capitalize()}."
+        for fact in example.facts
+        if fact.value is not None
+    ]
     return " ".join(stated) or f"About {' '.join(content_words(example.question))}: {example.answer}."
 
 
@@ -177,6 +185,21 @@ def _wrong(example: Example, others: Sequence[Example]) -> str:
     rivals = [rival for rival in (*example.options, *values) if rival.casefold() != example.answer.casefold()]
     alike = [other.answer for other in others if other.kind is example.kind]
     return next(iter((*rivals, *alike, *(other.answer for other in others))), "")
+
+
+def _clash(example: Example) -> str:
+    """The gold option's text under the letter of another one; empty without options."""
+    if example.answer not in example.options or len(example.options) < 2:
+        return ""
+    at = (example.options.index(example.answer) + 1) % len(example.options)
+    return f"{string.ascii_uppercase[at]}) {example.answer}"
+
+
+def _within(example: Example) -> str:
+    """A word that holds the gold answer as a piece: "normal" for no, "eyes" for yes; empty for an answer of several."""
+    if example.kind is QuestionKind.YESNO:
+        return "normal" if example.answer.strip().lower().startswith("n") else "eyes"
+    return f"pre{example.answer}able" if example.answer.isalpha() else ""
 
 
 def _keywords(chosen: Sequence[Example]) -> list[str]:

@@ -8,24 +8,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+from rarl.grading.claims import normal_words
+from rarl.grading.reading import contains
 from rarl.rewards.columns import Row
+from rarl.rewards.filler import is_copied, is_filler, lists_options
+from rarl.rewards.lectures import is_lecture
+from rarl.rewards.medicine import restating
 from rarl.rewards.tampering import tampers
-from rarl.rewards.wording import content_words, padded, sentences, stem, wording, words
+from rarl.rewards.wording import NEGATORS, content_words, numbers, padded, sentences, stem, wording, words
 
-COPIED = 5  # so many words in a row that stand in the prompt are a copy
 CONCLUSIONS = 2  # sentences that may name the answer without observing anything: "This suggests X. So the answer is X."
-LISTED = 6  # so many names in a row are a list of keywords
-_NEGATORS = frozenset({"no", "not", "without", "none", "neither", "nor", "absent", "negative", "never", "cannot"})
-_PIECE = re.compile(r"[,;:/|&#•·]|\b(?:and|or|vs|versus)\b", re.IGNORECASE)
+SUPPOSITIONS = 2  # sentences that may say what would be so: "A glioma would be darker."
+SUPPOSED = 3  # unknown words that such a sentence may hold
 _LABEL = re.compile(  # "Step 2:", "1.", "Findings:"
     r"^\W*(?:step|stage|point|part)?\s*(?:\d{1,2}|[ivx]{1,4})\s*[.:)-]+\s*|^\W*(?:\w+\s+){0,2}\w+\s*:\s+", re.IGNORECASE
 )
-_ASKS = re.compile(r"\?\W*$")
 _ABBREVIATION = re.compile(r"\b(?:[A-Z]{2,5}|[A-Z]\d{1,2})\b")
-_INVENTED = re.compile(  # more digits than anyone reads off a picture, and sources that it does not show
-    r"\d{2}\.\d{2}|\d\.\d{3}|\d+\.\d+\s*%|\b\d{4}\s*[;)]|\bp\s*[<=]\s*0?\.\d|(?:\d\.\d\D+){4}|\bet al\b|\[\d+\]",
-    re.IGNORECASE,
-)
 
 
 class Sentence(StrEnum):
@@ -33,6 +31,7 @@ class Sentence(StrEnum):
 
     OBSERVES = "observes"
     CONCLUDES = "concludes"
+    SUPPOSES = "supposes"
     HOLLOW = "hollow"
 
 
@@ -45,6 +44,7 @@ class Reading:
     claims: bool  # whether a sentence says something of what was asked, be it without an observation
     hollow: int  # sentences that only fill
     words: int  # all that are more than grammar, numbers and talk about looking, each time they are said
+    stated: str  # the sentences that observe or conclude
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def read_reasoning(reasoning: str, context: Context) -> Reading:
         reader.take(sentence)
     reader.words += sum(1 for piece in reasoning.split() if not words(piece))  # dots and dashes, standing alone
     observed, own = frozenset(reader.observed), frozenset(reader.own)
-    return Reading(observed, own, reader.claims, reader.hollow, reader.words)
+    return Reading(observed, own, reader.claims, reader.hollow, reader.words, " ".join(reader.stated))
 
 
 class _Reader:
@@ -86,21 +86,27 @@ class _Reader:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.prompt = padded(words(context.prompt)) + padded(words(" ".join(context.options)))
-        self.given = _stems_of((context.prompt, context.answer, *context.options, *_rivals(context.answer)))
+        again = restating(context.question) | restating(context.answer)
+        self.given = _stems_of((context.prompt, context.answer, *context.options, *_rivals(context.answer))) | again
         self.answer = _stems_of((context.answer,))
-        self.asked = _stems_of((context.question, context.answer, *context.options))
+        self.asked = _stems_of((context.question, context.answer, *context.options)) | again | _spelled(context.answer)
         self.observed: set[str] = set()
         self.own: set[str] = set()
         self.hollow = 0
         self.words = 0
         self.conclusions = 0
+        self.suppositions = 0
+        self.lectures = False  # whether the last sentence that said anything was general
         self.claims = False
+        self.stated: list[str] = []
         self.said: list[_Said] = []
 
     def take(self, sentence: str) -> None:
         does, said = self._does(sentence), _Said.of(sentence)
         self.words += sum(len(word) > 1 and not word.isdigit() and word not in _plain() for word in words(sentence))
         contradicted = any(said.contradicts(earlier) for earlier in self.said)
+        if does in (Sentence.OBSERVES, Sentence.CONCLUDES):
+            self.stated.append(sentence)
         if does is Sentence.HOLLOW or contradicted or any(said.repeats(earlier, self.answer) for earlier in self.said):
             self.hollow += 1 + contradicted
         elif does is Sentence.CONCLUDES:
@@ -108,6 +114,9 @@ class _Reader:
             self.claims |= not _plain().issuperset(words(sentence))
             self.hollow += self.conclusions > CONCLUSIONS
             self.observed |= self._observed(sentence)
+        elif does is Sentence.SUPPOSES:
+            self.suppositions += 1
+            self.hollow += self.suppositions > SUPPOSITIONS
         else:
             found = self._observed(sentence)
             self.observed |= found
@@ -117,7 +126,10 @@ class _Reader:
     def _does(self, sentence: str) -> Sentence:
         body = _LABEL.sub("", sentence)
         tokens = words(body)
-        if _is_filler(sentence, body) or _copied(tokens, self.prompt) or _lists_options(tokens, self.context.options):
+        if is_filler(sentence, body) or is_copied(tokens, self.prompt) or lists_options(tokens, self.context.options):
+            return Sentence.HOLLOW
+        self.lectures = is_lecture(body, self.asked, self.lectures)
+        if self.lectures:
             return Sentence.HOLLOW
         observed = self._observed(body)
         excused = wording().concluding if self._names_answer(tokens) else frozenset()  # "small, so the answer is B"
@@ -125,7 +137,10 @@ class _Reader:
         unknown = sum(self._is_unknown(word) and stem(word) not in observed for word in tokens)
         if observed - self.given and (not talk or talk < len(observed)) and unknown <= len(observed) + 2:
             return Sentence.OBSERVES
-        return Sentence.CONCLUDES if self._concludes(tokens) else Sentence.HOLLOW
+        if self._concludes(tokens) or _only_denies(tokens):
+            return Sentence.CONCLUDES
+        supposes = not wording().supposing.isdisjoint(tokens) and unknown <= SUPPOSED and not talk
+        return Sentence.SUPPOSES if supposes else Sentence.HOLLOW
 
     def _observed(self, sentence: str) -> set[str]:
         """The stems of its words of observation, abbreviations (SVC, L4) among them."""
@@ -151,8 +166,10 @@ class _Reader:
         return (self._names_answer(tokens) or bool(rest & self.asked)) and len(rest - self.asked) <= 1
 
     def _names_answer(self, tokens: tuple[str, ...]) -> bool:
-        """By its text, or where it is an option by its letter."""
-        names = {padded(words(self.context.answer))}
+        """By its text or another term for it, or where it is an option by its letter."""
+        names, answer = {padded(words(self.context.answer))}, normal_words(self.context.answer)
+        if answer and contains(normal_words(" ".join(tokens)), answer):
+            return True
         letters = zip("abcdefghijklmnopqrstuvwxyz", self.context.options, strict=False)
         names |= {padded((letter,)) for letter, option in letters if padded(words(option)) in names}
         return any(name in padded(tokens) for name in names)
@@ -167,7 +184,7 @@ class _Said:
 
     @classmethod
     def of(cls, sentence: str) -> _Said:
-        return cls(frozenset(map(stem, content_words(sentence))), _NEGATORS & frozenset(words(sentence)))
+        return cls(frozenset(map(stem, content_words(sentence))), NEGATORS & frozenset(words(sentence)))
 
     def repeats(self, earlier: _Said, answer: frozenset[str]) -> bool:
         """Four fifths of the content, under the same denials; only the answer may be named again by itself."""
@@ -180,71 +197,16 @@ class _Said:
         return bool(self.content) and self.content == earlier.content and bool(self.denials) != bool(earlier.denials)
 
 
-def _is_filler(sentence: str, body: str) -> bool:
-    """Says nothing of the image, whatever words are in it. `body` is the sentence without a number or heading."""
-    known, tokens = wording(), words(body)
-    return (
-        not tokens
-        or _ASKS.search(sentence) is not None
-        or tokens[0] in known.imperatives
-        or known.hollow_phrases.search(padded(tokens)) is not None
-        or sum(word in known.hedges for word in tokens) >= 2
-        or _INVENTED.search(sentence) is not None
-        or known.general.search(" ".join(tokens)) is not None
-        or _loops(tokens)
-        or _is_bare_list(body, tokens, open_ended=not (known.hedges | known.alternatives).isdisjoint(words(sentence)))
-        or _leaves_open(tokens)
-    )
+@lru_cache(maxsize=4096)
+def _spelled(answer: str) -> frozenset[str]:
+    """The stems of the words for the answer's numbers: "two" for 2."""
+    amounts = set(numbers(answer))
+    return frozenset(stem(word) for word, amount in wording().numbers.items() if amount in amounts)
 
 
-def _copied(tokens: tuple[str, ...], prompt: str) -> bool:
-    """Half of the sentence or more stands in the prompt as runs of five words."""
-    starts = range(len(tokens) - COPIED + 1)
-    covered = {i + k for i in starts if padded(tokens[i : i + COPIED]) in prompt for k in range(COPIED)}
-    return 2 * len(covered) >= len(tokens) > 0
-
-
-def _loops(tokens: tuple[str, ...]) -> bool:
-    """The same words over and over: under 60 % of the runs of three, or half of four and more words, are distinct."""
-    runs = list(zip(tokens, tokens[1:], tokens[2:], strict=False))
-    if len(runs) >= 6 and len(set(runs)) < 0.6 * len(runs):
-        return True
-    return len(tokens) >= 4 and len(set(tokens)) <= len(tokens) / 2
-
-
-def _is_bare_list(sentence: str, tokens: tuple[str, ...], open_ended: bool) -> bool:
-    """Names in a row: keywords, or everything that it could be. Not what is denied, nor what is called normal."""
-    if len(tokens) >= 8 and wording().function_words.isdisjoint(tokens):
-        return True
-    run: list[tuple[str, ...]] = []
-    for piece in (*map(words, _PIECE.split(sentence)), ("",) * 9):
-        if len(piece) > 8 or len(content_words(" ".join(piece))) > 2:
-            if len(run) >= (3 if open_ended else LISTED) and not _is_said_of_all(run[0], run[-1]):
-                return True
-            run = []
-        elif content_words(" ".join(piece)):
-            run.append(piece)
-    return False
-
-
-def _is_said_of_all(first: tuple[str, ...], last: tuple[str, ...]) -> bool:
-    """Whether a list denies its members, or calls them normal: "no mass, ...", "liver, ... and spleen are normal"."""
-    return not _NEGATORS.isdisjoint(first) or (len(last) > 1 and not wording().sound.isdisjoint(last))
-
-
-def _leaves_open(tokens: tuple[str, ...]) -> bool:
-    """Joins what excludes each other by "or": left or right, small or large."""
-    said = set(tokens)
-    if said.isdisjoint({"or", "vs", "versus"}) or said & _NEGATORS:
-        return False
-    return any(len(said & set(group)) > 1 for group in wording().opposites)
-
-
-def _lists_options(tokens: tuple[str, ...], options: tuple[str, ...]) -> bool:
-    """Names at least three options, and all of them but one at most."""
-    text = padded(tokens)
-    named = sum(padded(words(option)) in text for option in options)
-    return named >= max(3, len(options) - 1)
+def _only_denies(tokens: tuple[str, ...]) -> bool:
+    """Whether a few words only end a list: "none elsewhere", "there is no third"."""
+    return not NEGATORS.isdisjoint(tokens) and len(tokens) > 1 and _plain().issuperset(tokens)
 
 
 @lru_cache(maxsize=4096)

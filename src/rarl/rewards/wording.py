@@ -11,6 +11,10 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
+from rarl.grading.tables import language
+
+# Words that deny what is near them.
+NEGATORS = frozenset({"no", "not", "without", "none", "neither", "nor", "absent", "negative", "never", "cannot"})
 _WORD = re.compile(r"[^\W_]+")
 _NUMBER = re.compile(r"(?<![\w.])(?:\d+(?:\.\d+)?|[a-z]+)(?!\w)", re.ASCII)
 _SENTENCE_END = re.compile(r"(?:(?<=[.!?;])(?=\s)|[\n\r]+|\s(?=[-*•]\s))")
@@ -31,16 +35,29 @@ class Wording:
     alternatives: frozenset[str]
     hedges: frozenset[str]
     sound: frozenset[str]
+    roles: frozenset[str]
+    elsewhere: frozenset[str]
+    process: frozenset[str]
+    supposing: frozenset[str]
+    summing: frozenset[str]
+    after_a_person: frozenset[str]
     hollow_phrases: re.Pattern[str]
     judge_talk: re.Pattern[str]
     code: re.Pattern[str]
     general: re.Pattern[str]  # searches words in single spaces
+    of_all: re.Pattern[str]  # as well
+    of_this: frozenset[str]
+    definite: frozenset[str]
+    sides: frozenset[str]
+    defining: frozenset[str]
+    general_verbs: frozenset[str]
     opposites: tuple[tuple[str, ...], ...]
     abnormal: tuple[str, ...]
     normal: tuple[str, ...]
     deviations: tuple[str, ...]
     numbers: Mapping[str, int]
     observations: frozenset[str]  # words in which an image is described, and their stems
+    findings: frozenset[str]  # the stems of those that name what is found
     medical: re.Pattern[str]  # words that begin or end as such do
 
     def talks(self, word: str) -> bool:
@@ -52,25 +69,43 @@ class Wording:
         return word in self.observations or stem(word) in self.observations or self.medical.search(word) is not None
 
 
+_SETS = (
+    *(
+        "function_words",
+        "looking_words",
+        "talk_words",
+        "asking",
+        "imperatives",
+        "alternatives",
+        "hedges",
+        "sound",
+        "roles",
+    ),
+    *("elsewhere", "process", "supposing", "summing", "after_a_person", "of_this", "definite", "sides", "defining"),
+    *("general_verbs",),
+)
+
+
 @cache
 def wording() -> Wording:
     """The tables, read once."""
     table, described = _read("wording.toml"), _read("observations.toml")
-    sets = ("function_words", "looking_words", "talk_words", "asking", "imperatives", "alternatives", "hedges", "sound")
     observations = " ".join(described[key] for key in ("places", "findings", "properties", "modalities"))
     return Wording(
-        **{key: frozenset(table[key].split()) for key in sets},
+        **{key: frozenset(table[key].split()) for key in _SETS},
         concluding=frozenset(map(stem, table["concluding"].split())),
         hollow_phrases=_phrases(table["hollow_phrases"]),
-        judge_talk=re.compile("|".join(table["judge_patterns"])),
+        judge_talk=re.compile("|".join(language()["address"]["patterns"])),
         code=re.compile("|".join(table["code_patterns"])),
         general=re.compile("|".join(table["general_patterns"])),
+        of_all=re.compile("|".join(table["of_all_patterns"])),
         opposites=tuple(tuple(group) for group in table["opposites"]),
         abnormal=tuple(table["abnormal"]),
         normal=tuple(table["normal"]),
         deviations=tuple(table["deviations"]),
         numbers=table["numbers"],
         observations=frozenset(form for word in words(observations) for form in (word, singular(word), stem(word))),
+        findings=frozenset(map(stem, described["findings"].split())),
         medical=re.compile(f"^(?:{_either(described['roots'])})..|...(?:{_either(described['suffixes'])})$"),
     )
 

@@ -57,7 +57,8 @@ class Grpo:
 
     def _groups(self, examples: Sequence[Example], draws: Draws, *, step: int, clock: Clock) -> list[Group]:
         """A scored group of completions for each example, all under one instruction."""
-        prompts = [instruct(example, self.pool, draws, self.config.prompt.diversity) for example in examples]
+        diversity, reasoning = self.config.prompt.diversity, self.config.prompt.reasoning
+        prompts = [instruct(each, self.pool, draws, diversity=diversity, reasoning=reasoning) for each in examples]
         with clock.phase("sample"):
             completions = self.sample(prompts, draws, step)
         with clock.phase("score"):

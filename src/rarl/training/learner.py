@@ -35,6 +35,11 @@ class Learner:
         )
         self.step = 0
 
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = next(iter(self._named.values())).device
+        return device
+
     def update(self) -> tuple[float, float]:
         """Apply the gradients that have gathered; the gradient's norm before clipping and the learning rate."""
         norm = float(torch.nn.utils.clip_grad_norm_(self._named.values(), self._config.max_grad_norm))

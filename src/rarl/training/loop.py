@@ -12,7 +12,7 @@ from rarl.progress import progress
 from rarl.runlog import RunFolder
 from rarl.training.batches import Batches
 from rarl.training.learner import Learner
-from rarl.training.metrics import Values
+from rarl.training.metrics import Values, peak_memory
 from rarl.types import Example, StepMetrics
 
 
@@ -59,7 +59,7 @@ def train_steps(
             with clock.phase("evaluate"):
                 values |= evaluate(f"step-{learner.step:06d}")
         folder.append_metrics(StepMetrics(learner.step, values))
-        folder.append_timings(learner.step, clock.seconds)
+        folder.append_timings(learner.step, {**clock.seconds, "peak_bytes": peak_memory(learner.device)})
         track(learner.step, values)
         if _due(learner.step, config.checkpoint.every_steps) or (is_last and config.checkpoint.every_steps):
             with folder.checkpoint(learner.step) as path:

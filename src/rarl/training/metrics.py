@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
+
+import torch
 
 from rarl.algo.losses import LossOutput
 from rarl.rewards import RewardLog
@@ -67,6 +71,7 @@ def group_metrics(groups: Sequence[Group], replaced: int) -> Values:
         "rollouts/unscored": float(totals.count(None)),
         "groups/zero_variance": mean(float(not group.informative) for group in groups),
         "groups/replaced": float(replaced),
+        "completion/tokens": float(sum(lengths)),
         "completion/length_mean": mean(lengths),
         "completion/length_min": float(min(lengths)),
         "completion/length_max": float(max(lengths)),
@@ -90,3 +95,11 @@ def spread(values: Iterable[float | None]) -> float | None:
     """The sample's standard deviation of what is there; None for fewer than two."""
     there = [value for value in values if value is not None]
     return stdev(there) if len(there) > 1 else None
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes, of this process so far: of the device's allocator, or the largest resident set on the CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

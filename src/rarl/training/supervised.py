@@ -43,7 +43,7 @@ class Supervised:
                 sums.tokens += sum(batch.lengths)
             sums.grad_norm, sums.lr = self.learner.update()
         values = sums.means(updates=1, with_kl=False)
-        return {name: values[name] for name in ("loss", "entropy", "grad_norm", "lr")}
+        return {name: values[name] for name in ("loss", "entropy", "grad_norm", "lr")} | {"completion/tokens": tokens}
 
     def _demonstration(self, example: Example, draws: Draws) -> Group:
         """The example's target as the one completion of a group."""
@@ -58,7 +58,7 @@ class Supervised:
         """An instruction whose shape fits the target, drawn among all of the pool that do under diversity prompting."""
         reasons = self.config.sft.target == "rationale"
         if not self.config.prompt.diversity:
-            return ask(example, self.pool.reasoning if reasons else self.pool.direct)
+            return ask(example, self.pool.inference(reasons))
         fitting = [template for template in self.pool.templates if template.shape.reasons is reasons]
         return ask(example, draws.at("template", example.id).stream().choice(fitting))
 

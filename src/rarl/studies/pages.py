@@ -1,0 +1,157 @@
+"""A study's results as tables and as a page of Markdown: every number from its files, none typed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from rarl.runlog import read_json, read_rows
+from rarl.studies.design import COSTS, Cell, Claim, Contrast
+from rarl.studies.effects import Effect
+from rarl.studies.results import ClaimResult, StudyResults
+
+SESSIONS = "sessions.jsonl"
+BESIDE = ("by native prompts", "beyond in domain")  # further effects of a claim
+UNITS = {"seconds": (1.0, "{:,.0f} s"), "peak_memory": (1e9, "{:.2f} GB")}  # the others are counts
+
+
+READING = """Cells are means over seeds in per cent, with 95 % intervals over seeds and items; effects are paired by
+seed and item. A claim is supported where the interval of its effect lies above 0, contradicted where it lies below, and
+undecided else; where it has several contrasts, all must hold. p comes from flipping signs of seeds and is corrected
+over the claims (Holm). The least effect is the true one that this design would find four times in five. Native
+prompts: each arm asked in the shape that it was trained in. Beyond in domain: the effect minus that in domain."""
+
+
+class Table(NamedTuple):
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def claims_table(results: StudyResults) -> Table:
+    """One line a contrast: the effect, what it was by native prompting, its p after Holm, and the verdict."""
+    header = ("claim", "contrast", "effect", *BESIDE, "p (Holm)", "least effect", "verdict")
+    rows = [row for number, each in enumerate(results.claims, start=1) for row in _claim_rows(number, each)]
+    return Table("Claims", header, rows)
+
+
+def metric_table(results: StudyResults, metric: str, shape: str) -> Table:
+    """A metric by arm and set, in per cent, under one prompting at inference."""
+    study = results.study
+    header = ("arm", *(each.title for each in study.sets.values()))
+    rows = []
+    for arm, cells in results.table.items():
+        found = [cells[Cell(name, shape)].get(metric) for name in study.sets]  # type: ignore[arg-type]
+        if any(found):
+            rows.append((study.arms[arm].title, *(level(each) for each in found)))
+    return Table(f"{metric}, prompting: {shape}", header, rows)
+
+
+def costs_table(results: StudyResults) -> Table:
+    """What training took, the mean over seeds."""
+    rows = []
+    for arm, costs in results.costs.items():
+        if costs:
+            rows.append((results.study.arms[arm].title, *(_cost(name, fmean(costs[name])) for name in COSTS)))
+    return Table("Costs of training", ("arm", *COSTS.values()), rows)
+
+
+def all_tables(results: StudyResults) -> Iterator[Table]:
+    """Those of the page, in its order."""
+    yield claims_table(results)
+    for metric in results.study.metrics:
+        for shape in results.study.shapes:
+            table = metric_table(results, metric, shape)
+            if table.rows:
+                yield table
+    yield costs_table(results)
+
+
+def study_page(results: StudyResults) -> str:
+    """The results as Markdown."""
+    study = results.study
+    parts = [f"# Results of the study {study.name}", _how(results)]
+    claims = enumerate(results.claims, start=1)
+    parts += [f"Claim {number}: {each.claim.says}. {_fixed(each.claim)}" for number, each in claims]
+    parts += [_markdown(table) for table in all_tables(results)]
+    parts += [f"Skipped: {study.arms[arm].title} ({why})." for arm, why in results.skipped.items()]
+    return "\n\n".join(parts) + "\n"
+
+
+def level(found: Effect | None) -> str:
+    """A share in per cent with its interval over seeds and items: "66.1 [62.0, 70.2]"."""
+    return "-" if found is None else f"{100 * found.mean:.1f}{_interval(found, '.1f')}"
+
+
+def gain(found: Effect, claim: Claim) -> str:
+    """An effect in points, or in per cent where it is relative: "+5.5 [1.2, 9.8]"."""
+    unit = " %" if claim.measure == "relative" else ""
+    return f"{100 * found.mean:+.1f}{_interval(found, '.1f')}{unit}"
+
+
+def _interval(found: Effect, form: str) -> str:
+    if found.low is None or found.high is None:
+        return ""
+    return f" [{100 * found.low:{form}}, {100 * found.high:{form}}]"
+
+
+def _claim_rows(number: int, result: ClaimResult) -> Iterator[tuple[str, ...]]:
+    claim = result.claim
+    if not result.effects:
+        yield (str(number), result.why_not, "", "", "", "", "", result.verdict)
+    for place, found in enumerate(result.effects):
+        first = place == 0
+        beside = [gain(each[place], claim) if each else "" for each in (result.native, result.beyond)]
+        yield (
+            str(number) if first else "",
+            _contrast(claim.contrasts[place]),
+            gain(found, claim),
+            *beside,
+            f"{result.holm:.3f}" if first and result.holm is not None else "",
+            f"{100 * found.smallest:.1f}" if found.smallest is not None else "",
+            result.verdict if first else found.verdict,
+        )
+
+
+def _contrast(contrast: Contrast) -> str:
+    """ "rarl - rl", with the prompting where that is what differs."""
+    if contrast.shape == contrast.against_shape:
+        return f"{contrast.arm} - {contrast.against}"
+    return f"{contrast.arm} {contrast.shape} - {contrast.against} {contrast.against_shape}"
+
+
+def _fixed(claim: Claim) -> str:
+    """What was fixed before the run, in words."""
+    if claim.of_cost:
+        return f"Fixed before: the share of {COSTS[claim.endpoint]} saved."
+    tasks = f" on {', '.join(claim.tasks)}" if claim.tasks else ""
+    unit = "relative to the comparator" if claim.measure == "relative" else "in points"
+    return f"Fixed before: {claim.endpoint}{tasks} on {', '.join(claim.sets)}, {unit}."
+
+
+def _how(results: StudyResults) -> str:
+    study, environment = results.study, read_json(results.folder / "environment.json")
+    sessions = list(read_rows(results.folder / SESSIONS))
+    packages = ", ".join(f"{name} {environment['packages'][name]}" for name in ("torch", "transformers", "peft"))
+    minutes = sum(row["seconds"] for row in sessions) / 60
+    cells = [each for cells in results.table.values() for cell in cells.values() for each in cell.values()]
+    n = max((each.n for each in cells), default=0) // len(study.seeds)
+    made = (
+        f"Made with Python {environment['python']}, {packages} on {environment['cpus']} cores of {environment['cpu']}"
+    )
+    return (
+        f"Written by `rarl study` from the study `{study.name}` (digest `{study.digest()}`): {len(study.seeds)} seeds, "
+        f"{n:,} questions a seed and set. {made}; wall time {minutes:.0f} minutes"
+        f"{f' in {len(sessions)} calls' if len(sessions) > 1 else ''}.\n\n{READING}"
+    )
+
+
+def _cost(name: str, value: float) -> str:
+    unit, form = UNITS.get(name, (1.0, "{:,.0f}"))
+    return form.format(value / unit)
+
+
+def _markdown(table: Table) -> str:
+    lines: list[Sequence[Any]] = [table.header, ["---"] * len(table.header), *table.rows]
+    return f"## {table.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)

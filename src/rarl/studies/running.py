@@ -1,0 +1,143 @@
+"""Running a study: its file is frozen, what is done is skipped, arms run side by side."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from multiprocessing import get_all_start_methods, get_context
+from multiprocessing.context import BaseContext
+from pathlib import Path
+from time import perf_counter
+
+from rarl.environment import describe_environment
+from rarl.errors import RarlError, RunFolderError
+from rarl.evaluating import load_split
+from rarl.policy.loading import pick_device
+from rarl.progress import progress
+from rarl.runlog import require_free, write_json, write_text
+from rarl.studies.design import Study, load_study
+from rarl.studies.frozen import require_frozen
+from rarl.studies.jobs import Job, is_done, run_job
+from rarl.studies.pages import SESSIONS, study_page
+from rarl.studies.results import StudyResults, read_study
+
+FROZEN, PAGE = "study.toml", "results.md"
+
+
+def run_study(path: str | Path, *, out: Path | None = None, workers: int | None = None) -> StudyResults:
+    """Run what is missing of the study in `path` and gather its results in `out`, by default runs/<its name>.
+
+    `workers` arms run at once, by default one a core for the embedded model and one for any other. Errors: RarlError;
+    what was finished before stays.
+    """
+    study = load_study(path)
+    require_frozen(study)
+    out = out or Path("runs") / study.name
+    _freeze(study, out)
+    skipped = skipped_arms(study)
+    jobs = [Job(arm, seed) for seed in study.seeds for arm in study.arms if arm not in skipped]
+    missing = [job for job in jobs if not is_done(job, study, out)]
+    with _session(out, len(missing)):
+        _run_all(missing, study, out, workers or _workers(study))
+    results = read_study(study, out, skipped)
+    write_text(out / PAGE, study_page(results))
+    return results
+
+
+def skipped_arms(study: Study) -> dict[str, str]:
+    """Arms that can't be trained on this data, and why."""
+    skipped = {}
+    for name, arm in study.arms.items():
+        if arm.trained and arm.needs:
+            config = study.config(name, study.seeds[0])
+            examples = load_split(config, config.data.split, config.data.limit)
+            lacking = sum(not getattr(example, arm.needs) for example in examples)
+            if lacking:
+                skipped[name] = f"{lacking} of {len(examples)} training examples have no {arm.needs}"
+    return skipped
+
+
+@contextmanager
+def _session(out: Path, jobs: int) -> Iterator[None]:
+    """Adds how long this call worked to those before it."""
+    start = perf_counter()
+    try:
+        yield
+    finally:
+        if jobs:
+            with (out / SESSIONS).open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"jobs": jobs, "seconds": perf_counter() - start}) + "\n")
+
+
+def _freeze(study: Study, out: Path) -> None:
+    """The study's file as it is when the first step is taken. Errors: RunFolderError where `out` holds another."""
+    frozen = out / FROZEN
+    if frozen.is_file():
+        if load_study(frozen).digest() != study.digest():
+            raise RunFolderError(
+                f"{out} holds a study with other settings (its {FROZEN}); a study is fixed before its first step: "
+                "choose another --out, or go on with that file"
+            )
+        return
+    require_free(out).mkdir(parents=True, exist_ok=True)
+    write_json(out / "environment.json", describe_environment())
+    write_text(frozen, study.to_toml())
+
+
+def _workers(study: Study) -> int:
+    """Arms at once: the embedded model computes on one core, any other on all of the machine."""
+    bases = {study.config(arm, study.seeds[0]).model for arm in study.arms}
+    tiny = all(model.base == "tiny" and pick_device(model.device).type == "cpu" for model in bases)
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) if tiny else 1
+
+
+def _run_all(jobs: Sequence[Job], study: Study, out: Path, workers: int) -> None:
+    """Each job in a process of its own. The first error stops those that wait; those that run finish first."""
+    if not jobs:
+        return
+    with ProcessPoolExecutor(workers, mp_context=_processes(), max_tasks_per_child=1) as pool:
+        running = {pool.submit(_logged, job, study, out): job for job in jobs}
+        try:
+            for done in progress(as_completed(running), "study", total=len(jobs), after=0.0):
+                done.result()
+        except BaseException as error:
+            pool.shutdown(cancel_futures=True)
+            if not isinstance(error, RarlError):
+                raise
+            job = running[done]
+            raise RarlError(f"arm {job.arm}, seed {job.seed}: {error}; run the study again to go on") from error
+
+
+def _processes() -> BaseContext:
+    """New ones that have the slow imports behind them, where the system can."""
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    processes = get_context("forkserver")
+    processes.set_forkserver_preload(["rarl.studies.jobs", "transformers.models.qwen2_vl.modeling_qwen2_vl"])
+    return processes
+
+
+def _logged(job: Job, study: Study, out: Path) -> None:
+    """The job, with what it says in a file of its folder: several share the terminal."""
+    log = job.folder(out) / "log.txt"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with _into(log):
+        run_job(job, study, out)
+
+
+@contextmanager
+def _into(log: Path) -> Iterator[None]:
+    """The process's standard error goes to the end of this file, that of libraries too."""
+    before = os.dup(2)
+    with log.open("ab", buffering=0) as file:
+        os.dup2(file.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(before, 2)
+            os.close(before)
