@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from rarl.types import Estimate
@@ -20,7 +20,7 @@ Line = Sequence[tuple[float, float]]  # (step, value)
 _WIDTH, _HEIGHT = 360, 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 350, 10, 168  # of the plot's area
 _POINTS = 240  # of a line; longer ones are averaged
-_SMOOTHED = 10  # points from which a running mean is drawn
+_SMOOTHED = 10  # points up to which a line is drawn as it is
 _CELL = 180  # width of a plot in a table's cell
 _SHAPES = (  # around a point: disc, square, diamond, triangle, upside down, bar
     "m-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z",
@@ -65,15 +65,16 @@ class Axis:
 
 
 def curves(series: Sequence[Series], *, percent: bool = False, points: bool = False) -> str:
-    """Lines over the steps: thin what was measured, where there are few, thick its running mean; or single `points`."""
-    thinned = [Series(each.label, thin(each.line), each.style, each.limits) for each in series]
-    x, y = _axes(thinned)
+    """Lines over the steps: running means, of a single line with what was measured, thin; or single `points`."""
+    measured = [replace(each, line=thin(each.line)) for each in series]
+    shown = [replace(each, line=each.line if points else smoothed(each.line)) for each in measured]
+    alone = len(series) == 1 and shown != measured
+    x, y = _axes(measured if alone else shown)
     parts = [*_grid(x, y, percent)]
-    for each in thinned:
-        smooth = not points and len(each.line) > _SMOOTHED
-        if smooth and len(series) == 1:
-            parts.append(_path(each.line, x, y, f"raw {_class(each.style)}"))
-        parts.append(_path(smoothed(each.line) if smooth else each.line, x, y, f"line {_class(each.style)}"))
+    if alone:
+        parts.append(_path(measured[0].line, x, y, f"raw {_class(measured[0].style)}"))
+    for each in shown:
+        parts.append(_path(each.line, x, y, f"line {_class(each.style)}"))
         parts += [_whisker(x.at(step), y.at(low), y.at(high), each.style) for step, low, high in each.limits]
         if points or len(each.line) == 1:
             parts += [_mark(x.at(step), y.at(value), each.style) for step, value in each.line]
@@ -128,7 +129,9 @@ def thin(line: Line) -> list[tuple[float, float]]:
 
 
 def smoothed(line: Line) -> list[tuple[float, float]]:
-    """The running mean of a line, over a sixth of it."""
+    """The running mean of a line over a sixth of it; a line of few points is left as it is."""
+    if len(line) <= _SMOOTHED:
+        return list(line)
     means = running_mean([value for _, value in line], len(line) // 12 + 1)
     return [(step, mean) for (step, _), mean in zip(line, means, strict=True)]
 

@@ -96,7 +96,7 @@ def _lines(panel: Mapping[str, Any], metrics: Metrics) -> dict[str, Line]:
 def _figure(title: str, caption: str, series: Sequence[Series], *, percent: bool, points: bool = False) -> Figure:
     keys = []
     for each in series:
-        line = each.line if points or len(each.line) <= 10 else smoothed(each.line)
+        line = each.line if points else smoothed(each.line)
         keys.append(Key(each.style, each.label, *(number(line[end][1], percent) for end in (0, -1))))
     return Figure(title, curves(series, percent=percent, points=points), caption, tuple(keys))
 

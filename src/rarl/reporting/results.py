@@ -145,15 +145,6 @@ def points(found: Estimate | None) -> str:
     return f"{100 * found.mean:+.1f}{_interval(found)}"
 
 
-def count(row: Row) -> str:
-    """How many questions about how many images or patients, and how many of them could not be scored."""
-    found = row.difference or row.after or row.before
-    if found is None:
-        return "-"
-    unscored = f", {found.unscored} unscored" if found.unscored else ""
-    return f"{found.n:,} in {found.clusters:,} clusters{unscored}"
-
-
 def verdict(difference: Estimate | None) -> str:
     """better, worse, or neither where the interval holds 0 or there is none."""
     if difference is None or difference.low is None or difference.high is None:
