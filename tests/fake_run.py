@@ -75,6 +75,7 @@ def evaluation(folder, stage, records):
     place = folder.evaluation(settings["data"], "test", stage)
     place.mkdir(parents=True)
     store.append(place, records)
+    write_json(place / store.SETTINGS, settings)
     majority = {each.id: replace(each.grade, correct=number < 8) for number, each in enumerate(records)}
     shuffled = [replace(each, grade=replace(each.grade, correct=number < 9)) for number, each in enumerate(records)]
     write_json(

@@ -164,6 +164,10 @@ class Tracking(Section):
     trackers: tuple[Literal["tensorboard", "wandb", "trackio"], ...] = ()
 
 
+class Report(Section):
+    images: bool = True  # small copies of the examples' images in report.html; false: none leave the data's folder
+
+
 class RunConfig(Section):
     """Everything that decides a run. Load with `RunConfig.load`, change with `.override`."""
 
@@ -180,6 +184,7 @@ class RunConfig(Section):
     eval: Eval = Eval()
     checkpoint: Checkpoint = Checkpoint()
     tracking: Tracking = Tracking()
+    report: Report = Report()
 
     @classmethod
     def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:
@@ -214,8 +219,8 @@ class RunConfig(Section):
         """A short hash of what decides the result: not where it is written, nor how patiently a judge is asked."""
         patience = {"concurrency", "timeout", "retries", "max_requests", "max_tokens_total", "max_unscored", "cache"}
         run, model, reward = {"name", "out"}, {"cache_dir"}, {"probe"}
-        left_out: Any = {"run": run, "model": model, "reward": reward, "judge": patience, "tracking": True}
-        values = self.model_dump(mode="json", exclude=left_out)
+        left_out: Any = {"run": run, "model": model, "reward": reward, "judge": patience}
+        values = self.model_dump(mode="json", exclude=left_out | {"tracking": True, "report": True})
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
     @model_validator(mode="after")

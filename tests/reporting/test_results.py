@@ -3,7 +3,7 @@ import shutil
 import pytest
 
 import fake_run
-from rarl.reporting.results import Row, count, headline, percent, points, read_results, verdict
+from rarl.reporting.results import headline, percent, points, read_results, verdict
 from rarl.types import Estimate
 
 
@@ -47,8 +47,6 @@ def test_how_numbers_are_written():
     assert percent(Estimate(1.0, None, None, 1, 1)) == "100.0"
     assert points(Estimate(-0.012, -0.05, 0.026, 5, 5)) == "-1.2 [-5.0, 2.6]"
     assert points(Estimate(0.172, 0.13, 0.214, 5, 5)) == "+17.2 [13.0, 21.4]"
-    assert count(Row("", found, None, None)) == "512 in 256 clusters"
-    assert count(Row("", None, Estimate(0.5, None, None, 1200, 1, 3), None)) == "1,200 in 1 clusters, 3 unscored"
 
 
 @pytest.mark.parametrize(

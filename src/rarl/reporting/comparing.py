@@ -37,7 +37,7 @@ def comparison_tables(found: Comparison) -> list[Table]:
     from rarl.reporting.tables import plain_table
 
     tables = []
-    for (data, metric), lines in _grouped(found).items():
+    for (data, metric), lines in grouped(found).items():
         table = plain_table(f"{data}: {_words(metric)}", *(name for name in HEAD if name != "p"))
         for line in lines:
             name, own, difference, _, *rest = cells(line)
@@ -79,9 +79,17 @@ def cells(line: Line) -> tuple[str, ...]:
     return line.run, percent(line.found), difference, _p(line.paired.p), _p(line.holm), could_show, *numbers
 
 
+def grouped(found: Comparison) -> dict[tuple[str, str], list[Line]]:
+    """The lines by data set and metric."""
+    groups: dict[tuple[str, str], list[Line]] = {}
+    for line in found.lines:
+        groups.setdefault((line.data, line.metric), []).append(line)
+    return groups
+
+
 def _markdown(found: Comparison) -> str:
     lines = []
-    for (data, metric), members in _grouped(found).items():
+    for (data, metric), members in grouped(found).items():
         lines += [f"**{data}: {_words(metric)}**", "", _row(HEAD), _row(["---"] * len(HEAD))]
         lines += [_row([cell.replace("|", r"\|") for cell in cells(line)]) for line in members]
         lines.append("")
@@ -108,7 +116,7 @@ def _csv(found: Comparison) -> str:
 def _latex(found: Comparison) -> str:
     """One tabular for the package booktabs."""
     lines = [rf"\begin{{tabular}}{{l{'r' * (len(HEAD) - 1)}}}", r"\toprule", _latex_row(HEAD)]
-    for (data, metric), members in _grouped(found).items():
+    for (data, metric), members in grouped(found).items():
         title = f"{data}: {_words(metric)}".translate(_LATEX)
         lines += [r"\midrule", rf"\multicolumn{{{len(HEAD)}}}{{l}}{{{title}}} \\"]
         lines += [_latex_row(cells(line)) for line in members]
@@ -117,13 +125,6 @@ def _latex(found: Comparison) -> str:
 
 
 FORMATS: Mapping[str, Callable[[Comparison], str]] = {"md": _markdown, "csv": _csv, "latex": _latex}
-
-
-def _grouped(found: Comparison) -> dict[tuple[str, str], list[Line]]:
-    groups: dict[tuple[str, str], list[Line]] = {}
-    for line in found.lines:
-        groups.setdefault((line.data, line.metric), []).append(line)
-    return groups
 
 
 def _style(line: Line) -> str:

@@ -9,57 +9,116 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
-from rarl.reporting.charts import Line, curves
+from rarl.reporting.charts import STYLES, Line, Series, curves, number, smoothed
 from rarl.reporting.results import Result
+from rarl.reporting.sources import Source
 
 Metrics = Sequence[Mapping[str, Any]]  # the rows of metrics.jsonl
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """A line of a figure in words: its style, label, and where it starts and ends."""
+
+    style: int
+    label: str
+    first: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
 class Figure:
-    """A chart with its title and caption."""
+    """A chart with its title, its key and its caption."""
 
     title: str
     svg: str
     caption: str
+    keys: tuple[Key, ...]
+
+    @property
+    def spoken(self) -> str:
+        """The figure for those who don't see it."""
+        return "; ".join(f"{key.label}: from {key.first} to {key.last}" for key in self.keys)
 
 
-def learning_curves(metrics: Metrics) -> list[Figure]:
-    """The figures for which anything was logged."""
+def learning_curves(sources: Sequence[Source]) -> list[Figure]:
+    """The figures for which anything was logged: of one run all lines of a panel, of several a figure a line."""
     panels = tomllib.loads((files("rarl.reporting") / "curves.toml").read_text(encoding="utf-8"))["panel"]
-    figures = []
-    for panel in panels:
-        lines = {label: line for name, label in _labels(panel, metrics).items() if (line := _line(metrics, name))}
-        empty = panel.get("unless_zero") and not any(value for line in lines.values() for _, value in line)
-        if lines and not empty and not any(panel.get("unless") in row for row in metrics):
-            svg = curves(lines, percent=panel.get("percent", False))
-            figures.append(Figure(panel["title"], svg, panel["caption"]))
-    return figures
+    return [figure for panel in panels for figure in _figures(panel, sources)]
 
 
-def evaluation_curves(metrics: Metrics, results: Sequence[Result]) -> list[Figure]:
+def evaluation_curves(sources: Sequence[Source]) -> list[Figure]:
     """Accuracy and reasoning on held-out questions, where they were measured between before and after as well."""
     figures = []
     for metric, title in (("accuracy", "Held-out accuracy"), ("reasoning", "Held-out reasoning quality")):
-        lines = {result.split: _evaluated(metrics, result, metric) for result in results}
-        if any(len(line) > 2 for line in lines.values()):
-            svg = curves({split: line for split, line in lines.items() if line}, percent=True, smooth=False)
-            figures.append(Figure(title, svg, "Measured on the evaluation's questions at these steps."))
+        lines = [
+            (place if len(sources) > 1 else number, _named(source, result, sources), _evaluated(source, result, metric))
+            for place, source in enumerate(sources)
+            for number, result in enumerate(source.results)
+        ]
+        series = [
+            Series(label, [(step, mean) for step, mean, *_ in line], place % STYLES, _limits(line))
+            for place, label, line in lines
+            if len(line) > 2
+        ]
+        if series:
+            caption = "Measured on the evaluation's questions at these steps, with 95 % intervals."
+            figures.append(_figure(title, caption, series, percent=True, points=True))
     return figures
 
 
-def _evaluated(metrics: Metrics, result: Result, metric: str) -> Line:
-    """Before the first step, at the steps where it was measured, and after the last."""
-    between = _line(metrics, f"eval/{result.split}/{metric}")
-    last = metrics[-1]["step"] if metrics else 0
-    ends = ((0, result.before), (last, result.after))
-    first, after = (
-        [(step, found.mean)]
-        if evaluation and (found := evaluation.summary.metrics.get(metric)) and found.mean is not None
-        else []
-        for step, evaluation in ends
-    )
-    return [*first, *between, *after]
+def _figures(panel: Mapping[str, Any], sources: Sequence[Source]) -> list[Figure]:
+    found = {source.label: _lines(panel, source.metrics) for source in sources}  # places are looks: all keep theirs
+    labels = list(dict.fromkeys(label for lines in found.values() for label in lines))
+    if not labels:
+        return []
+    percent, title, caption = panel.get("percent", False), panel["title"], panel["caption"]
+    if sum(map(bool, found.values())) == 1:
+        lines = next(filter(None, found.values()))
+        series = [Series(label, line, place % STYLES) for place, (label, line) in enumerate(lines.items())]
+        return [_figure(title, caption, series, percent=percent)]
+    figures = []
+    for label in labels:
+        named = [(place, run, lines[label]) for place, (run, lines) in enumerate(found.items()) if label in lines]
+        series = [Series(run, line, place % STYLES) for place, run, line in named]
+        whole = title if len(labels) == 1 else f"{title}: {label}"
+        figures.append(_figure(whole, caption, series, percent=percent))
+    return figures
+
+
+def _lines(panel: Mapping[str, Any], metrics: Metrics) -> dict[str, Line]:
+    """The panel's lines of one run by label; none where it says so."""
+    lines = {label: line for name, label in _labels(panel, metrics).items() if (line := _line(metrics, name))}
+    empty = panel.get("unless_zero") and not any(value for line in lines.values() for _, value in line)
+    return {} if empty or any(panel.get("unless") in row for row in metrics) else lines
+
+
+def _figure(title: str, caption: str, series: Sequence[Series], *, percent: bool, points: bool = False) -> Figure:
+    keys = []
+    for each in series:
+        line = each.line if points else smoothed(each.line)
+        keys.append(Key(each.style, each.label, *(number(line[end][1], percent) for end in (0, -1))))
+    return Figure(title, curves(series, percent=percent, points=points), caption, tuple(keys))
+
+
+def _evaluated(source: Source, result: Result, metric: str) -> list[tuple[float, ...]]:
+    """(step, mean) or (step, mean, low, high): before the first step, where it was measured, and after the last."""
+    found: list[tuple[float, ...]] = []
+    last = source.metrics[-1]["step"] if source.metrics else 0
+    ends = {0: result.before, last: result.after}
+    known = {step: evaluation.summary.metrics.get(metric) for step, evaluation in ends.items() if evaluation}
+    for step, mean in [(0.0, 0.0), *_line(source.metrics, f"eval/{result.split}/{metric}"), (last, 0.0)]:
+        estimate = known.get(int(step)) if step in known else source.between(result, int(step), metric)
+        if estimate and estimate.mean is not None:
+            limits = () if estimate.low is None or estimate.high is None else (estimate.low, estimate.high)
+            found.append((step, estimate.mean, *limits))
+        elif step not in ends:
+            found.append((step, mean))
+    return found
+
+
+def _limits(line: Sequence[tuple[float, ...]]) -> list[tuple[float, float, float]]:
+    return [(point[0], point[2], point[3]) for point in line if len(point) == 4]
 
 
 def _labels(panel: Mapping[str, Any], metrics: Metrics) -> dict[str, str]:
@@ -74,3 +133,7 @@ def _labels(panel: Mapping[str, Any], metrics: Metrics) -> dict[str, str]:
 def _line(metrics: Metrics, name: str) -> Line:
     values = [(row["step"], row.get(name)) for row in metrics]
     return [(step, value) for step, value in values if value is not None and math.isfinite(value)]
+
+
+def _named(source: Source, result: Result, sources: Sequence[Source]) -> str:
+    return f"{source.label}: {result.title}" if len(sources) > 1 else result.title

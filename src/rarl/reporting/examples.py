@@ -1,90 +1,130 @@
-"""The examples that a report shows: which ones, and their images as data that the page carries itself."""
+"""The examples that a report shows: which ones, with all that was said about them."""
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from rarl.errors import DataError
-from rarl.types import EvalRecord, ImageSource
+from rarl.draws import Draws
+from rarl.errors import RarlError
+from rarl.prompting import load_pool
+from rarl.reporting.breakdown import QuestionSet
+from rarl.reporting.cards import Answer, Card, Visit, about
+from rarl.reporting.pictures import Library
+from rarl.reporting.rollouts import Row
+from rarl.reporting.sources import Source
 
-_PIXELS = 320  # the longer side of an image in the page
-_QUALITY = 80
+Rank = Callable[[str], int]  # of a question: which ones are shown, in which order; drawn by its id
+LONGEST = 4000  # characters of a text in the page
+
+FILTERS = {  # what the browser can show, by tag
+    "wrong": "Wrong",
+    "improved": "Improved",
+    "worse": "Got worse",
+    "right": "Right throughout",
+    "disagree": "Judge and rules disagree",
+    "training": "Training groups",
+}
+# Every held-out question has one of these, by its first and its last answer.
+CHANGES = ("improved", "worse", "still-wrong", "right")
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """One question with its answers before and after training; either may be missing."""
+class Browser:
+    """The examples of a page; `shown` tells of each set how many of how many there are."""
 
-    before: EvalRecord | None
-    after: EvalRecord | None
-
-    @property
-    def record(self) -> EvalRecord:
-        """Either of the two, for what they share."""
-        record = self.after or self.before
-        assert record is not None
-        return record
-
-    @property
-    def change(self) -> str:
-        """improved, worse, wrong (still, or at all) or right."""
-        after = self.record.grade.correct
-        before = self.before.grade.correct if self.before else after
-        if before == after:
-            return "right" if after else "wrong"
-        return "improved" if after else "worse"
+    cards: Sequence[Card]
+    shown: Sequence[str]
+    filters: Mapping[str, int] = field(default_factory=dict)  # how many cards have a tag
 
 
-def pair_up(before: Sequence[EvalRecord], after: Sequence[EvalRecord]) -> list[Pair]:
-    """The questions in their order, each with what was answered before and after."""
-    earlier, later = ({record.id: record for record in records} for records in (before, after))
-    return [Pair(earlier.get(name), later.get(name)) for name in {**earlier, **later}]
+def browse(
+    sources: Sequence[Source], sets: Sequence[QuestionSet], library: Library, count: int, seed: int = 0
+) -> Browser:
+    """About `count` examples of the evaluations in all, and a few groups of training."""
+    rank = _ranks(seed)
+    cards: list[Card] = []
+    shown: list[str] = []
+    for each in sets:
+        mine = choose(_cards(each), count // len(sets), rank)
+        cards += [library.illustrated(card, each.runs) for card in mine]
+        total = len({record.id for member in each.members for record in member.evaluation.records})
+        shown.append(f"{len(mine):,} of {total:,} questions of {each.title}")
+    for source in sources:
+        mine = _training_cards(source, len(sources), count)
+        cards += [library.trained(card, source) for card in mine]
+        if mine:
+            of = f" of {source.label}" if len(sources) > 1 else ""
+            shown.append(f"{len(mine):,} of {source.rollouts.questions:,} questions that came up in training{of}")
+    counts = {tag: sum(tag in card.tags for card in cards) for tag in FILTERS}
+    return Browser(cards, shown, counts)
 
 
-def choose(pairs: Sequence[Pair], count: int) -> list[Pair]:
-    """About `count` pairs that show each kind of change, spread evenly over the questions.
+def choose(cards: Sequence[Card], count: int, rank: Rank) -> list[Card]:
+    """About `count` cards that show each kind of change and, where there are some, disagreements; drawn by rank.
 
-    Not a random sample: what changed is over-represented, and the page says so.
+    Not a random sample: what is rare is over-represented, and the page says so.
     """
-    kinds = {
-        change: [pair for pair in pairs if pair.change == change] for change in ("improved", "worse", "wrong", "right")
-    }
-    chosen: list[Pair] = []
-    for left, (_, kind) in zip(range(4, 0, -1), sorted(kinds.items(), key=lambda item: len(item[1])), strict=True):
-        chosen += _spread(kind, (count - len(chosen)) // left)  # rare kinds first: what they leave goes to the others
-    order = list(kinds)
-    return sorted(chosen, key=lambda pair: order.index(pair.change))
+    ordered = sorted(cards, key=lambda card: rank(card.id))
+    chosen = {card.id: card for card in [card for card in ordered if "disagree" in card.tags][: count // 5]}
+    kinds = [[card for card in ordered if change in card.tags and card.id not in chosen] for change in CHANGES]
+    room = count - len(chosen)
+    for left, kind in zip(range(len(kinds), 0, -1), sorted(kinds, key=len), strict=True):
+        taken = kind[: room // left]  # rare kinds first: what they leave goes to the others
+        chosen |= {card.id: card for card in taken}
+        room -= len(taken)
+    return sorted(chosen.values(), key=lambda card: rank(card.id))
 
 
-def _spread(pairs: Sequence[Pair], count: int) -> list[Pair]:
-    if len(pairs) <= count:
-        return list(pairs)
-    return [pairs[place * len(pairs) // count] for place in range(count)]
+def clipped(text: str, longest: int = LONGEST) -> str:
+    """At most so many characters, and how many are missing."""
+    return text if len(text) <= longest else f"{text[:longest]} ... ({len(text) - longest:,} more characters)"
 
 
-def pictures(images: Mapping[str, Sequence[ImageSource]], ids: Sequence[str]) -> dict[str, list[str]]:
-    """Small copies of the images of these examples as data URIs; an image that cannot be read is left out."""
-    found: dict[ImageSource, str | None] = {}
-    for source in (source for name in ids for source in images.get(name, ())):
-        if source not in found:
-            found[source] = _picture(source)
-    return {name: [uri for source in images.get(name, ()) if (uri := found[source])] for name in ids}
+def _ranks(seed: int) -> Rank:
+    draws = Draws(seed).at("report")
+    return lambda name: draws.at(name).integer()
 
 
-def _picture(source: ImageSource) -> str | None:
+def _cards(questions: QuestionSet) -> list[Card]:
+    """Every question of the set with what each member answered."""
+    answers: dict[str, list[Answer]] = {}
+    for member in questions.members:
+        label = member.label if len(questions.members) > 1 else "Answer"
+        for record in member.evaluation.records:
+            answers.setdefault(record.id, []).append(Answer(label, record))
+    instruction = str(questions.runs[0][1].after.summary.settings.get("instruction", ""))
+    return [_card(questions.title, instruction, each) for each in answers.values()]
+
+
+def _card(source: str, instruction: str, answers: Sequence[Answer]) -> Card:
+    first, last = answers[0].record, answers[-1].record
+    tags = [_change(first.grade.correct, last.grade.correct)]
+    tags += ["wrong"] if not last.grade.correct else []
+    tags += ["disagree"] if any(answer.disputed for answer in answers) else []
+    return Card(last.id, source, last.question, last.gold, last.options, about(last), tags, instruction, answers)
+
+
+def _change(before: bool, after: bool) -> str:
+    if before == after:
+        return "right" if after else "still-wrong"
+    return "improved" if after else "worse"
+
+
+def _training_cards(source: Source, runs: int, count: int) -> list[Card]:
+    """The sampled questions of a run's training; what was asked is not in the log and is filled in later."""
+    if source.config is None:
+        return []
     try:
-        image = source.read()
-    except DataError:
-        return None  # the files may have moved since the run: the page shows that it has none
-    image.thumbnail((_PIXELS, _PIXELS))
-    file = io.BytesIO()
-    if max(image.size) < 200:
-        image.save(file, "PNG", optimize=True)
-        kind = "png"
-    else:
-        image.save(file, "JPEG", quality=_QUALITY)
-        kind = "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+        templates = {each.id: each.text for each in load_pool(source.config.prompt.pool).templates}
+    except RarlError:
+        templates = {}  # the pool's file is gone: the id of the instruction is still there
+    groups = list(source.rollouts.groups.items())[: max(1, count // 5 // runs)] if count else []
+    name = f"training of {source.label}" if runs > 1 else "training"
+    return [
+        Card(item, name, "", None, (), (), ["training"], visits=_visits(found, templates)) for item, found in groups
+    ]
+
+
+def _visits(groups: Iterable[Sequence[Row]], templates: Mapping[str, str]) -> list[Visit]:
+    return [Visit(rows[0]["step"], templates.get(rows[0]["template"], rows[0]["template"]), rows) for rows in groups]

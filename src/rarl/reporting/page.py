@@ -1,152 +1,127 @@
-"""The report of a run: one HTML file that carries its figures and images and needs no network."""
+"""The report of runs: one HTML file that carries its figures and images and needs no network."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import base64
+import hashlib
+from collections.abc import Sequence
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
-from rarl.config import RunConfig
-from rarl.data import load_dataset
-from rarl.errors import RarlError
-from rarl.reporting import charts, results
-from rarl.reporting.curves import Figure, evaluation_curves, learning_curves
-from rarl.reporting.examples import Pair, choose, pair_up, pictures
-from rarl.reporting.results import Result, read_results
-from rarl.runlog import RunFolder, read_json, write_text
-from rarl.types import Estimate, Example
+from rarl.environment import VERSION
+from rarl.errors import ConfigError, RunFolderError
+from rarl.evaluation import Comparison, compare
+from rarl.reporting import breakdown, charts, comparing, conclusions, examples, resources, results, rollouts
+from rarl.reporting.curves import evaluation_curves, learning_curves
+from rarl.reporting.pictures import Library
+from rarl.reporting.provenance import provenance
+from rarl.reporting.sources import Source, read_sources
+from rarl.runlog import RunFolder, write_text
 
-_EXAMPLES = 36  # in all; at least _EXAMPLES_A_SPLIT for each split
-_EXAMPLES_A_SPLIT = 12
-_NAMES = {"yesno": "yes or no", "mcq": "choice"}  # of kinds, where their own are no words
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """An example as the page shows it; `example` is None where the data set no longer has it."""
-
-    pair: Pair
-    example: Example | None
-    pictures: Sequence[str]
+LARGEST = 9_500_000  # bytes of a page
+_EXAMPLES = (120, 40, 12, 0)  # so many, or fewer until the page is small enough
+_TEMPLATE = "template"
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """All that the page says about one result."""
+def write_report(
+    runs: str | Path | Sequence[str | Path], out: str | Path | None = None, *, images: bool = True
+) -> Path:
+    """Write one report of these runs, or evaluations, to `out`, of one by default its report.html; the file's path.
 
-    result: Result
-    rows: Sequence[results.Row]
-    breakdown: Sequence[Figure]
-    examples: Sequence[Shown]
-
-
-def write_report(run: str | Path, out: str | Path | None = None) -> Path:
-    """Write the report of the run in this folder to `out`, or to its report.html; the file's path.
-
-    The images come from the data set, which is loaded again; where that fails the report says so and has none. Errors:
-    RunFolderError if there is no run, or a file of it is damaged.
+    The images come from the data set, which is loaded again; where that fails the report says so and has none, as it
+    does with `images` off or where a run's report.images is. Errors: RunFolderError where a folder is neither run nor
+    evaluation, or a file of it is damaged; ConfigError for several without `out`.
     """
-    folder = RunFolder.open(run)
-    path = Path(out) if out else folder.report
-    write_text(path, _render(folder))
+    folders = [runs] if isinstance(runs, str | Path) else list(runs)
+    if len(folders) > 1 and out is None:
+        raise ConfigError("a report of several runs belongs to none of them: name its file with -o")
+    sources = read_sources(folders)
+    path = Path(out) if out else RunFolder(sources[0].path).report
+    write_text(path, render(sources, images=images))
     return path
 
 
-def _render(folder: RunFolder) -> str:
+def render(sources: Sequence[Source], *, images: bool = True) -> str:
+    """The whole page; with fewer examples where it would be larger than LARGEST."""
+    page = _environment().get_template("report.html.jinja")
+    content = _content(sources)
+    text = ""
+    for count in _EXAMPLES:
+        library = Library(sources, images=images)
+        browser = examples.browse(sources, content["sets"], library, count)
+        text = str(page.render(**content, browser=browser, notes=library.notes))
+        if len(text.encode()) <= LARGEST:
+            break
+    return text
+
+
+def _environment() -> Any:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("rarl.reporting", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("rarl.reporting", _TEMPLATE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters |= {name: getattr(results, name) for name in ("percent", "points", "count", "verdict")}
-    config, metrics, found = folder.config, folder.metrics(), read_results(folder.path)
-    count = max(_EXAMPLES_A_SPLIT, _EXAMPLES // max(1, len(found)))
-    return environment.get_template("report.html.jinja").render(
-        config=config,
-        config_toml=config.to_toml(),
-        about=_about(folder),
-        steps=metrics[-1]["step"] if metrics else 0,
-        curves=[*evaluation_curves(metrics, found), *learning_curves(metrics)],
-        sections=[
-            Section(result, results.headline(result), _breakdown(result), _shown(config, result, count))
-            for result in found
-        ],
-        css=_asset("report.css"),
-        js=_asset("report.js"),
-    )
+    environment.filters |= {name: getattr(results, name) for name in ("percent", "points", "verdict")}
+    environment.filters |= {"duration": resources.duration, "clipped": examples.clipped, "name": _name}
+    environment.globals |= {"swatch": charts.swatch, "filters": examples.FILTERS}
+    return environment
 
 
-def _about(folder: RunFolder) -> dict[str, Any]:
-    """What the run was made with; what its environment.json doesn't say, or not in the form it should, is unknown."""
-    found = read_json(folder.path / "environment.json")
-    about: dict[str, Any] = {
-        name: str(found.get(name, "unknown")) for name in ("time", "python", "platform", "cpu", "cpus")
+def _content(sources: Sequence[Source]) -> dict[str, Any]:
+    """All that the page shows but examples."""
+    sets = breakdown.question_sets(sources)
+    comparison, refused = _comparison(sources)
+    css, js = (_asset(name) for name in ("report.css", "report.js"))
+    return {
+        "sources": sources,
+        "sets": sets,
+        "comparison": breakdown.comparison_tables(comparison) if comparison else [],
+        "comparison_notes": comparing.comparison_notes(comparison) if comparison else [],
+        "refused": refused,
+        "sentences": _sentences(sources, comparison),
+        "tiles": conclusions.tiles(sources),
+        "caveats": conclusions.caveats(sources, comparison),
+        "headlines": [breakdown.headline_table(source, result) for each in sets for source, result in each.runs],
+        "images": [table for each in sets for table in breakdown.image_tables(each)],
+        "further": [table for each in sets for table in breakdown.further_tables(each)],
+        "groups": [table for each in sets for table in breakdown.group_tables(each)],
+        "curves": [*evaluation_curves(sources), *learning_curves(sources)],
+        "rewards": [(source.label, rollouts.distributions(source.rollouts)) for source in sources],
+        "resources": [found for source in sources if (found := resources.resources(source))],
+        "probes": [(source.label, source.probe) for source in sources if source.probe.get("attacks")],
+        "provenance": [provenance(source) for source in sources],
+        "version": VERSION,
+        "css": css,
+        "js": js,
+        "script_hash": base64.b64encode(hashlib.sha256(js.encode()).digest()).decode(),
     }
-    command, packages = found.get("command"), found.get("packages")
-    about["command"] = " ".join(map(str, command)) if isinstance(command, list) else "unknown"
-    about["packages"] = {"rarl": "unknown", **(packages if isinstance(packages, dict) else {})}
-    return {**about, "commit": found.get("commit", "unknown") or "not a checkout"}
 
 
-def _breakdown(result: Result) -> list[Figure]:
-    """Accuracy by what the data set tells apart: by task, modality and kind of question."""
-    captions = {"task": "Accuracy by task", "modality": "Accuracy by modality", "kind": "Accuracy by kind of question"}
-    figures = []
-    for group, title in captions.items():
-        after = result.after.summary.by.get(group, {})
-        before = result.before.summary.by.get(group, {}) if result.before else {}
-        if len(after) > 1:
-            rows = [
-                (f"{_NAMES.get(name, name)} (n {found['accuracy'].n})", _intervals(before.get(name), found))
-                for name, found in after.items()
-            ]
-            labels = ["before", "after"] if result.before else ["after"]
-            figures.append(
-                Figure(
-                    title,
-                    charts.dots(rows, labels),
-                    "Dots are means, lines 95 % intervals; n is the number of questions.",
-                )
-            )
-    return figures
-
-
-def _intervals(before: Mapping[str, Estimate] | None, after: Mapping[str, Estimate]) -> dict[str, Estimate]:
-    found = {"before": before["accuracy"]} if before else {}
-    return {**found, "after": after["accuracy"]}
-
-
-def _shown(config: RunConfig, result: Result, count: int) -> list[Shown]:
-    pairs = choose(pair_up(result.before.records if result.before else (), result.after.records), count)
-    examples = _examples(config, result.split)
-    same = {
-        pair.record.id: example
-        for pair in pairs
-        if (example := examples.get(pair.record.id)) and example.question == pair.record.question
-    }
-    uris = pictures({name: example.images for name, example in same.items()}, list(same))
-    return [Shown(pair, same.get(pair.record.id), uris.get(pair.record.id, [])) for pair in pairs]
-
-
-def _examples(config: RunConfig, split: str) -> dict[str, Example]:
-    """The split's examples by id; none where the data set cannot be loaded any more."""
-    data = config.data
+def _comparison(sources: Sequence[Source]) -> tuple[Comparison | None, str]:
+    """Every run against the first, or why that can't be."""
+    if len(sources) < 2:
+        return None, ""
     try:
-        dataset = load_dataset(
-            data.name,
-            split=split,
-            root=data.root,
-            limit=config.eval.limit,
-            on_error="skip",
-            seed=config.run.seed,
-            **data.options,
-        )
-    except RarlError:
-        return {}
-    return {example.id: example for example in dataset}
+        return compare([source.path for source in sources]), ""
+    except RunFolderError as error:
+        return None, str(error)
+
+
+def _sentences(sources: Sequence[Source], comparison: Comparison | None) -> list[conclusions.Sentence]:
+    if comparison:
+        return conclusions.of_comparison(comparison)
+    return [conclusions.of_run(result) for source in sources for result in source.results]
+
+
+def _name(text: str) -> str:
+    """A data set or model as people call it: of a path its last part."""
+    return PurePath(text).name if text.startswith(("/", "~", ".")) else text
 
 
 def _asset(name: str) -> str:
-    return (files("rarl.reporting") / name).read_text(encoding="utf-8")
+    return (files("rarl.reporting") / _TEMPLATE / name).read_text(encoding="utf-8")

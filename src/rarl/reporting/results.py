@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
+from typing import Any
 
 from rarl.errors import RunFolderError
 from rarl.evaluation import Summary, change, read_records
+from rarl.evaluation.verdicts import JUDGE
+from rarl.judges.rules import NAME as RULES
 from rarl.runlog import read_json
 from rarl.types import Estimate, EvalRecord
+
+JUDGED = {"judge_correctness": "correctness", "judge_explanation": "explanation"}  # metrics and their axes
 
 # What an accuracy must be held against, by its name in summary.json.
 BASELINES = {
@@ -26,23 +31,41 @@ class Evaluation:
 
     records: Sequence[EvalRecord]
     summary: Summary
+    judge: Mapping[str, Any] = field(default_factory=dict)  # who judged, and what was sent where for it
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One split of a data set, after training and, where that was evaluated, before."""
+    """One split of a data set, after training and, where that was evaluated, before; `folder` is its folder's name."""
 
     data: str
     split: str
     before: Evaluation | None
     after: Evaluation
+    folder: str = ""
+    _differences: dict[str, Estimate] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def judge(self) -> Mapping[str, Any]:
+        return self.after.judge
+
+    @property
+    def saw_images(self) -> bool:
+        """Whether the judge did."""
+        return bool(self.judge.get("sees_images", self.judge.get("send_images")))
+
+    @property
+    def title(self) -> str:
+        return f"{self.data}, {self.split}"
 
     def difference(self, metric: str) -> Estimate | None:
         """After minus before on the same questions, None without a before."""
         if self.before is None:
             return None
-        seed = int(self.after.summary.settings.get("seed", 0))
-        return change(self.before.records, self.after.records, metric, seed=seed)
+        if metric not in self._differences:  # 10,000 resamples are drawn for it
+            seed = int(self.after.summary.settings.get("seed", 0))
+            self._differences[metric] = change(self.before.records, self.after.records, metric, seed=seed)
+        return self._differences[metric]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +77,43 @@ class Row:
     after: Estimate | None
     difference: Estimate | None
     baseline: bool = False
+    note: str = ""  # who judged
 
 
 def read_results(run: Path) -> list[Result]:
     """The results in a run's folder, one a split that was evaluated to the end; none if evaluation was off."""
     results = []
     for folder in sorted((run / "eval").glob("*")):
-        after = _evaluation(folder)
+        after = read_evaluation(folder)
         if after is not None:
-            settings = after.summary.settings
-            before = _evaluation(run / "eval" / "before" / folder.name)
-            results.append(Result(PurePath(settings["data"]).name, settings["split"], before, after))
+            before = read_evaluation(run / "eval" / "before" / folder.name)
+            results.append(result_of(folder.name, before, after))
     return results
+
+
+def result_of(folder: str, before: Evaluation | None, after: Evaluation) -> Result:
+    settings = after.summary.settings
+    return Result(PurePath(settings["data"]).name, settings["split"], before, after, folder)
+
+
+def read_evaluation(folder: Path) -> Evaluation | None:
+    """What an evaluation left in its folder; None where it did not come to its end."""
+    path = folder / "summary.json"
+    if not path.is_file():
+        return None
+    try:
+        found = read_json(path)
+        summary = Summary.from_json(found)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise RunFolderError(f"{path} is damaged: it is no summary ({type(error).__name__}: {error})") from None
+    settings = read_json(folder / JUDGE) if (folder / JUDGE).is_file() else {}
+    return Evaluation(read_records(folder), summary, {**settings, **found.get("judge", {})})
+
+
+def judges_of(result: Result, axis: str) -> list[str]:
+    """The names of those who judged this axis; what was scored without asking bears no rubric."""
+    verdicts = (record.verdicts.get(axis) for record in result.after.records)
+    return sorted({verdict.judge for verdict in verdicts if verdict and verdict.rubric and verdict.judge})
 
 
 def headline(result: Result) -> list[Row]:
@@ -73,6 +121,8 @@ def headline(result: Result) -> list[Row]:
     rows = [_row(result, "accuracy", "Accuracy")]
     if "reasoning" in result.after.summary.metrics:
         rows.append(_row(result, "reasoning", "Reasoning quality"))
+    judged = {metric: axis for metric, axis in JUDGED.items() if metric in result.after.summary.metrics}
+    rows += [_judged_row(result, metric, axis) for metric, axis in judged.items()]
     for name, label in BASELINES.items():
         after = result.after.summary.baselines.get(name)
         before = result.before.summary.baselines.get(name) if result.before else None
@@ -95,15 +145,6 @@ def points(found: Estimate | None) -> str:
     return f"{100 * found.mean:+.1f}{_interval(found)}"
 
 
-def count(row: Row) -> str:
-    """How many questions about how many images or patients, and how many of them could not be scored."""
-    found = row.difference or row.after or row.before
-    if found is None:
-        return "-"
-    unscored = f", {found.unscored} unscored" if found.unscored else ""
-    return f"{found.n:,} in {found.clusters:,} clusters{unscored}"
-
-
 def verdict(difference: Estimate | None) -> str:
     """better, worse, or neither where the interval holds 0 or there is none."""
     if difference is None or difference.low is None or difference.high is None:
@@ -117,17 +158,13 @@ def _interval(found: Estimate) -> str:
     return f" [{100 * found.low:.1f}, {100 * found.high:.1f}]"
 
 
-def _row(result: Result, metric: str, label: str) -> Row:
+def _row(result: Result, metric: str, label: str, note: str = "") -> Row:
     before = result.before.summary.metrics.get(metric) if result.before else None
-    return Row(label, before, result.after.summary.metrics.get(metric), result.difference(metric))
+    return Row(label, before, result.after.summary.metrics.get(metric), result.difference(metric), note=note)
 
 
-def _evaluation(folder: Path) -> Evaluation | None:
-    path = folder / "summary.json"
-    if not path.is_file():
-        return None
-    try:
-        summary = Summary.from_json(read_json(path))
-    except (AttributeError, KeyError, TypeError) as error:
-        raise RunFolderError(f"{path} is damaged: it is no summary ({type(error).__name__}: {error})") from None
-    return Evaluation(read_records(folder), summary)
+def _judged_row(result: Result, metric: str, axis: str) -> Row:
+    judges = judges_of(result, axis)
+    if judges == [RULES]:
+        return _row(result, metric, f"{axis.capitalize()} by rules", note="not a language model")
+    return _row(result, metric, f"Judged {axis}", note=f"by {' and '.join(judges)}" if judges else "")
