@@ -106,3 +106,11 @@ def test_one_row():
     assert grade_row(GOOD) | GOOD == grade_row(GOOD)
     with pytest.raises(DataError, match="no gold"):
         grade_row({"question": "a", "prediction": "a"})
+
+
+def test_options_by_letter():
+    row = {"question": "Which?", "gold": "B", "prediction": "MRI", "options": {"B": "MRI", "A": "CT"}}
+    assert grade_row(row)["verdict"] is True
+    assert grade_row(row | {"prediction": "CT"})["verdict"] is False
+    with pytest.raises(DataError, match="an object by letter"):
+        grade_row(row | {"options": {"1": "MRI", "A": "CT"}})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache, lru_cache
-from itertools import takewhile
+from itertools import pairwise, takewhile
 
 from rarl.grading.case import (
     Case,
@@ -36,7 +36,7 @@ def grade_choice(case: Case, gold: str, options: Sequence[str], question: str) -
     context = context_of(question, gold)
     texts = _texts(tuple(options), context)
     missing = asks_for_absence(case.question, case.prediction)
-    lettered = claims(case.raw_prediction, options, missing)
+    lettered = claims(case.raw_prediction, options, question if missing else "")
     letters = {claim.option for claim in lettered}
     stated = _up_to_reasons(case.raw_prediction, lettered[0].end) if lettered else None
     bare = any(map(str.isdecimal, case.raw_prediction))
@@ -91,7 +91,7 @@ def _named(words: Words, texts: Sequence[Words], bare: bool, missing: bool = Fal
     which may be an option's too. `missing`: the question asks for what is not there.
     """
     denied = denials(_rejected(words))
-    if missing and not word_set("polarity", "verbs").isdisjoint(words):
+    if missing and _tells_of_presence(words):
         denied = tuple([not no for no in denied])  # "which is not seen?", "fever is absent"
     places: dict[str, list[int]] = {}
     for at, word in enumerate(words):
@@ -110,6 +110,12 @@ def _named(words: Words, texts: Sequence[Words], bare: bool, missing: bool = Fal
     if len(found) > 1 and True in denied:
         found -= {number for number, text in enumerate(texts) if text == ("no",)}  # "two rather than three"
     return found
+
+
+def _tells_of_presence(words: Words) -> bool:
+    """Whether an answer says of something that it is there or not: "fever is absent", "there is no fever"."""
+    told = (word_set("negation", "seen") - {"there"}) | word_set("negation", "after") | word_set("negation", "missing")
+    return not told.isdisjoint(words) or any(be in ("is", "are", "has") and no == "no" for be, no in pairwise(words))
 
 
 def _rejected(words: Words) -> Words:

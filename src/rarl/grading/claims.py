@@ -138,7 +138,8 @@ def denials(words: Words) -> tuple[bool, ...]:
             for place in _scope(words, at):
                 denied[place] = True
             following = beyond_be(words, at + 1)  # "lesions: none", "lesions are not seen"
-            if following in seen or (found == "no" and (not following or following in MARKS)):
+            ends = not following or following in MARKS
+            if following in seen or (ends and (found == "no" or words[at - 1] in word_set("negation", "be"))):
                 for place in range(_subject_start(words, at), at):
                     denied[place] = True
     for at in turns:

@@ -33,8 +33,8 @@ def grade_file(source: str | Path, out: str | Path) -> Graded:
     """Grades every row of `source` (JSONL) into `out`, which must be new.
 
     A row has question, gold and prediction (text or a number; a prediction of null is an empty answer), options (a
-    list, null or none) and, if it likes, kind. It is written with all its fields and those of `grade_row`. Errors:
-    DataError for a row that can't be graded, with file and line; then nothing is written.
+    list, an object by letter, null or none) and, if it likes, kind. It is written with all its fields and those of
+    `grade_row`. Errors: DataError for a row that can't be graded, with file and line; then nothing is written.
     """
     source, out = Path(source), Path(out)
     if out.exists():
@@ -142,7 +142,10 @@ def _options(row: Mapping[str, Any]) -> tuple[str, ...]:
     if not isinstance(options, list) or not all(
         isinstance(o, str | int | float) and not isinstance(o, bool) for o in options
     ):
-        raise DataError(f"options is {json.dumps(options, ensure_ascii=False)[:40]}; give a list of texts, or null")
+        raise DataError(
+            f"options is {json.dumps(options, ensure_ascii=False)[:40]}; "
+            "give a list of texts, an object by letter, or null"
+        )
     return tuple(map(str, options))
 
 

@@ -44,6 +44,7 @@ _DENIED_AFTER = re.compile(  # A is wrong; A | , B and C can be excluded
     rf"\s*(?:(?:is|are|was|were|can|could|may|must|be|been|have|has|all|both|clearly)\s+)*{_WRONG}",
     re.IGNORECASE,
 )
+_SAID = re.compile(r"\)?\s*(?:is|are|was|were)\s+(?:not\s+)?(?!the\b|an?\b)(\w+)", re.IGNORECASE)
 _ANSWERED = re.compile(r"\)?\s*[-:.]\s*(\w+)(?: out)?\s*(?:[.,;)\n]|$)", re.IGNORECASE)  # A: no
 _LABEL = re.compile(r"\s*\(?([A-Za-z])\s*[).:\]-]\s*(?=\S)")
 
@@ -58,10 +59,10 @@ class Claim(NamedTuple):
     end: int
 
 
-def claims(raw: str, options: Sequence[str], missing: bool = False) -> list[Claim]:
+def claims(raw: str, options: Sequence[str], missing: str = "") -> list[Claim]:
     """The options named and not denied, in order. In an explanation only "the answer is B" names one.
 
-    `missing`: the question asks for what is not there, so that "B is not seen" names it.
+    `missing`: the question, where it asks for what is not there, so that "B is not seen" names it.
     """
     text = undress(raw)
     if whole := _WHOLE.fullmatch(text):
@@ -142,14 +143,20 @@ def _position() -> re.Pattern[str]:
     )
 
 
-def _denied(text: str, start: int, end: int, missing: bool) -> bool:
+def _denied(text: str, start: int, end: int, missing: str) -> bool:
     """Whether a denial stands before what names the option, or before its letter or their list, or behind it."""
     letter = max(start, end - 1)
     return bool(
         _DENIED_TOLD.search(text[max(0, start - _BEFORE) : start])
         or _DENIED_BEFORE.search(text[max(0, letter - 2 * _BEFORE) : letter])
-        or (not missing and _DENIED_AFTER.match(text, end))
+        or (_DENIED_AFTER.match(text, end) and not _echoes(text, end, missing))
     )
+
+
+def _echoes(text: str, end: int, question: str) -> bool:
+    """Whether what is said of a letter is what the question asks for: "B is not seen" to "which is not seen?"."""
+    said = _SAID.match(text, end)
+    return bool(said and re.search(rf"\b{said[1]}\b", question, re.IGNORECASE))
 
 
 def _answered_no(text: str, end: int, options: Sequence[str]) -> bool:

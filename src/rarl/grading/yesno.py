@@ -168,7 +168,7 @@ def _stance(asked: Asked, clause: Words, denied: tuple[bool, ...]) -> bool | Non
     pairs = [pair for pair in zip(clause, denied, strict=True) if pair[0] not in empty() and pair[0] not in deniers()]
     affirmed = {word for word, no in pairs if not no}
     against = {word for word, no in pairs if no}
-    if clause[-1] == "not" and affirmed:
+    if clause[-1] == "not" and (affirmed or against):
         against |= asked.qualities or {asked.key[-1]}  # "the right lung is clear, the left one is not"
     key, named = set(asked.key), affirmed | against
     if asked.rivals and named & (asked.rivals | _EQUAL) and not against:
