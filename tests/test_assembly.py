@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from rarl.planning import settled
 from rarl.policy import Policy
 from rarl.policy.loading import resolve_base
 from rarl.policy.vision import VisionFeatures
+from rarl.reporting import write_report
 from rarl.runlog import RunFolder, read_rows
 
 SHORT = [
@@ -119,6 +121,7 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
         with pytest.raises(KeyboardInterrupt):
             rarl.train(config("eval.every_steps=2"), out=tmp_path / "cut")
     assert len(list(read_rows(tmp_path / "cut" / "metrics.jsonl"))) == 3
+    write_report(tmp_path / "cut")  # a look at what is there so far doesn't finish it
     resumed = assembly.resume(tmp_path / "cut")
     timings = resumed.folder / "timings.jsonl"
     assert [row["step"] for row in read_rows(timings)] == [
@@ -127,6 +130,14 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
     assert all(0 < row["sample"] + row["train"] < row["whole"] for row in read_rows(timings))
     names = (*LOGS, "adapter/adapter_model.safetensors", "eval/phantom-test/records.jsonl")
     assert contents(resumed.folder, names) == contents(run.folder, names)
+
+
+def test_a_run_that_lacks_only_its_report_gets_one(run: assembly.Run, tmp_path: Path) -> None:
+    folder = shutil.copytree(run.folder, tmp_path / "copy")
+    (folder / "report.html").unlink()
+    assembly.resume(folder)
+    assert (folder / "report.html").is_file()
+    assert contents(folder, LOGS) == contents(run.folder, LOGS)
 
 
 def test_a_finished_run_is_left_as_it_is(run: assembly.Run, caplog: pytest.LogCaptureFixture) -> None:

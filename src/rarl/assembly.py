@@ -85,8 +85,10 @@ def sft(config: RunConfig, *, out: Path | None = None) -> Run:
 def resume(folder: Path) -> Run:
     """Go on with a run that was interrupted, from its newest checkpoint; a finished one is left as it is."""
     run = RunFolder.open(folder)
-    if run.report.is_file():  # the last thing that a run writes
+    if run.adapter.is_dir():  # nothing but the report comes after it
         logger.warning("%s is finished: nothing was left to do", run.path)
+        if not run.report.is_file():
+            write_report(run.path)
         return Run(run.path, tuple(read_results(run.path)))
     with threads_for(run.config.model.base):
         return _Session.open(run.config, probing=False).run(run)

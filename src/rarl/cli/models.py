@@ -101,15 +101,21 @@ def predict(
 
 @app.command()
 def report(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs, or of evaluations.")],
     out: Annotated[
-        Path | None, typer.Option("-o", "--out", help="The file to write [default: RUN/report.html].")
+        Path | None, typer.Option("-o", "--out", help="The file to write [default, for one: RUN/report.html].")
     ] = None,
+    overrides: Overrides = None,
 ) -> None:
-    """Write the report of a run again, as one HTML file."""
+    """Write the report of one run or of several as one HTML file.
+
+    With --set report.images=false it holds no image of a patient.
+    """
+    from rarl.config import RunConfig
     from rarl.reporting import write_report
 
-    print(write_report(run, out))
+    images = RunConfig().override(overrides or ()).report.images
+    print(write_report(runs, out, images=images))
 
 
 @app.command()
