@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from rarl.grading.tables import Words, language
 from rarl.grading.units import NUMBER, units
 
+_COMMON = frozenset(("a", "and", "at", "be", "does", "in", "no", "not", "of", "or", "the", "to", "well"))
 BOUNDS = frozenset(("more_than", "less_than", "at_least", "at_most"))
 
 
@@ -21,7 +22,7 @@ class Bounds:
         phrases = {*self._before, *self._behind}
         self._nearest = {-1: {phrase[-1] for phrase in self._before}, 1: {phrase[0] for phrase in self._behind}}
         self._longest = max(map(len, phrases))
-        self.words = frozenset(word for phrase in phrases for word in phrase) - {"or", "and", "to", "in", "of", "be"}
+        self.words = frozenset(word for phrase in phrases for word in phrase) - _COMMON  # one of each phrase at least
 
     def joined(self, words: list[str]) -> list[str]:
         """The words with each bound as one word before its number."""

@@ -125,12 +125,13 @@ class Claims:
 
 def denials(words: Words) -> tuple[bool, ...]:
     """For each word, whether the text denies it. A denial of a denial affirms: "it is false that there is no mass"."""
-    if deniers().isdisjoint(words):
+    deny = deniers()
+    if deny.isdisjoint(words):
         return (False,) * len(words)
     denied = [False] * len(words)
     seen = word_set("negation", "seen")
     turns = []
-    for at in [at for at, found in enumerate(words) if found in deniers()]:
+    for at in [at for at, found in enumerate(words) if found in deny]:
         found = words[at]
         if found not in _CUES:
             turns.append(at)

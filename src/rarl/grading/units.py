@@ -52,7 +52,12 @@ def in_base_units(words: Sequence[str]) -> list[str]:
         while at >= 0 and NUMBER.fullmatch(words[at]):
             new[at] = (in_digits(Fraction(words[at]) * unit.factor), base_units()[unit.dimension])
             at = _before_joins(words, at)
-    return [word for at, old in enumerate(words) for word in new.get(at, (old,))] if new else list(words)
+    out: list[str] = []
+    kept = 0  # words before it are in `out`
+    for at in sorted(new):
+        out += (*words[kept:at], *new[at])
+        kept = at + 1
+    return [*out, *words[kept:]]
 
 
 def _before_joins(words: Sequence[str], at: int) -> int:

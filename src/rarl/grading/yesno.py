@@ -165,7 +165,8 @@ def _of_image(asked: Asked, clause: Words, denied: tuple[bool, ...]) -> bool | N
 
 
 def _stance(asked: Asked, clause: Words, denied: tuple[bool, ...]) -> bool | None:
-    pairs = [pair for pair in zip(clause, denied, strict=True) if pair[0] not in empty() and pair[0] not in deniers()]
+    void, deny = empty(), deniers()
+    pairs = [pair for pair in zip(clause, denied, strict=True) if pair[0] not in void and pair[0] not in deny]
     affirmed = {word for word, no in pairs if not no}
     against = {word for word, no in pairs if no}
     if clause[-1] == "not" and (affirmed or against):
