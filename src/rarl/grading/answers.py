@@ -11,6 +11,7 @@ from rarl.grading.letters import claims, unlabelled, without_label
 from rarl.grading.phrases import grade_phrase
 from rarl.grading.quantities import grade_number, is_quantity
 from rarl.grading.reading import MARKS
+from rarl.grading.tables import fillers
 from rarl.grading.undressing import undress
 from rarl.grading.yesno import grade_yesno
 from rarl.types import Grade, QuestionKind
@@ -50,7 +51,7 @@ def _outcome(
         return right("same text")
     if not plain(case.prediction) or not plain(case.gold):
         return wrong("empty")
-    if True in case.asked and all(case.asked[at] for at, word in enumerate(case.prediction) if word not in MARKS):
+    if True in case.asked and _only_asks(case):
         return wrong("a question")
     if case.gold == case.prediction or (len(prediction) < 2 * len(gold) + 40 and _bare(gold) == _bare(prediction)):
         return right("same words")
@@ -65,6 +66,12 @@ def _outcome(
     if kind is QuestionKind.NUMBER and (is_quantity(plain(case.gold)) or plain(case.gold) == ("no",)):
         return grade_number(case)
     return grade_phrase(case, offers(question, gold) if kind is QuestionKind.MCQ else None)
+
+
+def _only_asks(case: Case) -> bool:
+    """Whether all that has a meaning is asked: "liver?", "in this image, liver?"."""
+    said = (word for word, asked in zip(case.prediction, case.asked, strict=True) if not asked)
+    return all(word in MARKS or word in fillers() for word in said)
 
 
 def _bare(text: str) -> str:

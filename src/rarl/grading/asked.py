@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from rarl.grading.case import outside_parentheses, plain
-from rarl.grading.claims import denials, deniers
+from rarl.grading.denials import denials, deniers
 from rarl.grading.lexicon import lexicon
 from rarl.grading.quantities import Quantity, is_measure, limit_of
 from rarl.grading.slots import findings, predicates

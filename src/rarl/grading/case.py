@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import NamedTuple
 
-from rarl.grading.claims import clauses_of, denials, questions
+from rarl.grading.denials import clauses_of, denials, questions
 from rarl.grading.reading import MARKS, SENTENCE_ENDS, Reader, context_of, read, sentences, spellings_of
 from rarl.grading.slots import flip
 from rarl.grading.tables import Words, fillers, language, word_set

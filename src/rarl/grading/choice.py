@@ -18,7 +18,7 @@ from rarl.grading.case import (
     sentences_with,
     wrong,
 )
-from rarl.grading.claims import denials
+from rarl.grading.denials import denials
 from rarl.grading.kinds import gold_option
 from rarl.grading.letters import Claim, claims, reasons_after
 from rarl.grading.reading import content, context_of, read

@@ -18,7 +18,7 @@ from rarl.grading.case import (
     up_to_reasons,
     wrong,
 )
-from rarl.grading.claims import clauses_of
+from rarl.grading.denials import clauses_of
 from rarl.grading.kinds import Alternatives, members
 from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import MARKS, content, read

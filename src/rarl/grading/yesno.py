@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from rarl.grading.asked import Asked, asked_of, denied_opposites, empty, opposites
 from rarl.grading.case import Case, Outcome, hedged, plain, right, sentences_with, wrong
-from rarl.grading.claims import beyond_be, clauses_of, deniers, questions
+from rarl.grading.denials import beyond_be, clauses_of, deniers, questions
 from rarl.grading.lexicon import lexicon
 from rarl.grading.quantities import Quantity, is_measure, within
 from rarl.grading.reading import MARKS

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from rarl.grading.claims import denials, questions
+from rarl.grading.denials import denials, questions
 from rarl.grading.quantities import Quantity, quantities
 from rarl.grading.reading import MARKS, SENTENCE_ENDS, content, read
 from rarl.grading.tables import Words, word_set
