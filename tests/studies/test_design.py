@@ -1,10 +1,10 @@
 import pytest
-from small_study import TOML, write
 
 from rarl.errors import ConfigError
 from rarl.studies import load_study
 from rarl.studies.design import Cell
 from rarl.studies.frozen import fingerprints, require_frozen
+from small_study import TOML, write
 
 
 def test_an_arm_is_what_all_share_and_what_is_its_own(tmp_path):
