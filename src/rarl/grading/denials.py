@@ -10,6 +10,7 @@ from rarl.grading.slots import predicates
 from rarl.grading.tables import Words, fillers, word_set
 
 _CUES = frozenset(("no", "not"))
+_OPEN = frozenset(("?", "whether", "if"))
 _PLURAL = (("are",), ("were",), ("be",), ("been",))
 _MEMBER = 3  # words of a list's member at most
 
@@ -181,15 +182,16 @@ def clauses_of(words: Words) -> Iterator[tuple[int, int]]:
 
 
 def questions(words: Words) -> tuple[bool, ...]:
-    """For each word, whether it is asked rather than stated: in a question, or after "whether"."""
-    if "?" not in words and "whether" not in words:
+    """For each word, whether it is asked rather than stated: in a question, after "whether", or as a condition."""
+    if _OPEN.isdisjoint(words):
         return (False,) * len(words)
     asked = [False] * len(words)
     start = 0
-    whether = False
+    whether = condition = False
     for at, found in enumerate(words):
         whether = (whether or found == "whether") and found not in SENTENCE_ENDS
-        asked[at] = whether
+        condition = (condition or (found == "if" and at == start and "," in words[at:])) and found not in MARKS
+        asked[at] = whether or condition
         if found in SENTENCE_ENDS:
             if found == "?":
                 asked[start : at + 1] = [True] * (at + 1 - start)

@@ -22,7 +22,8 @@ _TOLD = re.compile(  # "the answer is", "option", "I choose"
 )
 _LABEL_BEHIND = re.compile(r"\s?[).:\]](?=\s|$)")  # b) b. b: b]
 _DASH_BEHIND = re.compile(r"\s*[-,]\s")  # B - text
-_ENUMERATED = re.compile(r"\b[A-Z]\s*(?:(?:,|/|&|\bor\b|\band\b)\s*|\s)$")  # A or B, A B
+_ENUMERATED = re.compile(r"\b[A-Z]\s*(?:,?\s*(?:,|/|&|\bor\b|\band\b)\s*|\s)$")  # A or B, A B, A, and B
+_PART_OF_A_NAME = re.compile(r"\b(?:vitamin|hepatitis|influenza|type|stage|grade|class|factor)\s$", re.IGNORECASE)
 _SENTENCE_BEHIND = re.compile(r"\s*(?:$|[,.;:!?)/&\]]|(?:and|or|is|are|because|since|as|not|nor|but|[A-J])\b(?!'))")
 _X = r"\(?[A-J]\b\)?"
 _JOINT = r"(?:\bor\b|\band\b|\bnor\b|/|&)"
@@ -105,7 +106,7 @@ def _by_letter(text: str, options: tuple[str, ...]) -> Iterator[tuple[int, int, 
     for match in _ALONE.finditer(text):
         start, end = match.span()
         letter, before, behind = match[0], text[max(0, start - _BEFORE) : start], text[end : end + _BEHIND]
-        if _JOINED_BEFORE.search(before[-2:]) or _JOINED_BEHIND.match(behind):
+        if _JOINED_BEFORE.search(before[-2:]) or _JOINED_BEHIND.match(behind) or _PART_OF_A_NAME.search(before):
             continue
         if told := _TOLD.search(before):
             yield start - len(told[0]), end, _index(letter), True

@@ -20,6 +20,7 @@ SENTENCE_ENDS = frozenset(".;?!\n")
 _DIRECTIONS = frozenset(("anterior", "posterior", "superior", "inferior", "medial", "lateral"))
 _REMEMBERED = 1 << 16  # distinct words
 _SPACED_RANGE = re.compile(r"(?<=\d) - (?=\d)")
+_DASHED_ANSWER = re.compile(r"\b(yes|no) - ")
 _SPACED_LEVELS = re.compile(r"\b([clst]\d{1,2}) ?- ?(?=[clst]?\d)")
 
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
@@ -101,7 +102,7 @@ def _lower(text: str) -> str:
     if "-" in text:
         text = _SPACED_RANGE.sub("-", _SPACED_LEVELS.sub(r"\1-", text))
         shared, joined = _prefixed()
-        text = joined.sub(r"\1", shared.sub(r"\1\4 \2 \3\4", text))
+        text = _DASHED_ANSWER.sub(r"\1, ", joined.sub(r"\1", shared.sub(r"\1\4 \2 \3\4", text)))
     return text
 
 
@@ -257,5 +258,5 @@ def _phrases() -> Phrases:
     for phrase in language()["lead_ins"]:
         words = tuple(word for token in phrase.split() for word in _term(token))
         told = words[-1] in ("is", "be")
-        rows += [((*words, ":"), (".",)), *([(words, (".",))] if told else [])]
+        rows += [((*words, mark), (".",)) for mark in (":", "\n")] + ([(words, (".",))] if told else [])
     return indexed((*lexicon().phrases, *rows))

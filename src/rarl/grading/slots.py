@@ -55,7 +55,7 @@ def conflict(gold: Collection[str], prediction: Collection[str]) -> str | None:
     if not taken:
         return None
     stated = stands(prediction)
-    return next((slot for slot in taken if not stated.get(slot, set()) <= taken[slot]), None)
+    return min((slot for slot in taken if not stated.get(slot, set()) <= taken[slot]), default=None)
 
 
 @cache

@@ -82,7 +82,7 @@ def put_right(written: str, right: Spellings, sure: frozenset[str]) -> str:
         not near
         or len(written) < _LONG
         or written in near
-        or not sure.isdisjoint((*normal_form(written), *roots(written)))
+        or not sure.isdisjoint({*normal_form(written), *roots(written)}.difference(near))
     ):
         return written
     meant = [word for word in near if _is_slip(written, word)]

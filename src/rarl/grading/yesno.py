@@ -14,6 +14,7 @@ from rarl.grading.slots import conflict, stands, two_valued
 from rarl.grading.tables import Words, fillers, word_set
 
 _CUES = frozenset(("no", "not"))
+_SUBJECTS = frozenset(("it", "they", "there", "this", "that", "these", "he", "she"))
 _DETERMINERS = frozenset(("a", "an", "the", "any"))
 _EQUAL = frozenset(("equal", "same", "similar"))
 _ONLY = frozenset(("only", "just"))
@@ -58,6 +59,8 @@ def _is_answer(words: Words, at: int, question: Words) -> bool:
     first = at
     while first > 0 and (words[first - 1] not in MARKS or words[first - 1] == ":"):
         first -= 1
+    if "yes" in words[:at] and following in MARKS and words[at - 1 : at] == (":",) and len(words[at - 2]) == 1:
+        return True  # "A: yes, B: no"
     told = [word for word in words[first:at] if word not in MARKS]
     before = [word for word in told if word not in fillers()]
     if "yes" in (following, *words[max(0, at - 1) : at]) or words[at - 2 : at] in (
@@ -145,9 +148,10 @@ def _is_unclear(clause: Words) -> bool:
 
 
 def _bare_stance(words: Words) -> bool | None:
-    """What an answer without content of its own says: "it is", "not seen", "absent"."""
+    """What an answer without content of its own says, a yes or no before it aside: "it is", "no, it is not"."""
     seen = word_set("negation", "seen")
-    bare = plain(words)
+    answered = words[:1] in (("yes",), ("no",)) and not (MARKS | _SUBJECTS).isdisjoint(words[1:2])
+    bare = plain(words[1:] if answered else words)
     if not bare or any(word not in empty() and word not in deniers() for word in bare):
         return None
     denials = sum(word in deniers() for word in bare)

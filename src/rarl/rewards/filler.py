@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby
 
 from rarl.rewards.wording import NEGATORS, content_words, padded, wording, words
 
 COPIED = 5  # so many words in a row that stand in the prompt are a copy
 LISTED = 6  # so many names in a row are a list of keywords
+BARE = 5  # or so many single words, and nothing else
+STRUNG = 8  # or so many words without one of grammar between them
 _PIECE = re.compile(r"[,;:/|&#•·]|\b(?:and|or|vs|versus)\b", re.IGNORECASE)
 _ASKS = re.compile(r"\?\W*$")
 _INVENTED = re.compile(  # more digits than anyone reads off a picture, and sources that it does not show
@@ -50,12 +53,18 @@ def _loops(tokens: tuple[str, ...]) -> bool:
     runs = list(zip(tokens, tokens[1:], tokens[2:], strict=False))
     if len(runs) >= 6 and len(set(runs)) < 0.6 * len(runs):
         return True
-    return len(tokens) >= 4 and len(set(tokens)) <= len(tokens) / 2
+    stutters = any(len({*run}) == 1 for run in runs)
+    return stutters or (len(tokens) >= 4 and len(set(tokens)) <= len(tokens) / 2)
 
 
 def _is_bare_list(sentence: str, tokens: tuple[str, ...], open_ended: bool) -> bool:
     """Names in a row: keywords, or everything that it could be. Not what is denied, nor what is called normal."""
-    if len(tokens) >= 8 and wording().function_words.isdisjoint(tokens):
+    if len(tokens) >= STRUNG and wording().function_words.isdisjoint(tokens):
+        return True
+    if any(_longest_string(words(piece)) >= STRUNG for piece in _PIECE.split(sentence)):
+        return True  # with a sentence behind it as well
+    names = [words(piece) for piece in _PIECE.split(sentence)]
+    if len(names) >= BARE and all(len(name) == 1 for name in names):
         return True
     run: list[tuple[str, ...]] = []
     for piece in (*map(words, _PIECE.split(sentence)), ("",) * 9):
@@ -66,6 +75,13 @@ def _is_bare_list(sentence: str, tokens: tuple[str, ...], open_ended: bool) -> b
         elif content_words(" ".join(piece)):
             run.append(piece)
     return False
+
+
+def _longest_string(tokens: tuple[str, ...]) -> int:
+    """The most words in a row without one of grammar."""
+    grammar = wording().function_words
+    runs = (list(group) for plain, group in groupby(tokens, grammar.__contains__) if not plain)
+    return max((sum(len(word) > 1 and word.isalpha() for word in run) for run in runs), default=0)
 
 
 def _is_said_of_all(first: tuple[str, ...], last: tuple[str, ...]) -> bool:

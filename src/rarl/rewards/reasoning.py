@@ -121,7 +121,7 @@ class _Reader:
         else:
             found = self._observed(sentence)
             self.observed |= found
-            self.own |= found - self.given
+            self.own |= found - self.given - wording().attributes
         self.said.append(said)
 
     def _does(self, sentence: str) -> Sentence:
@@ -139,7 +139,7 @@ class _Reader:
         own = observed - self.given
         if wording().rest_phrases.search(padded(tokens)) and len(own) <= REST:
             return Sentence.ASIDE
-        if own - wording().vague and (not talk or talk < len(observed)) and unknown <= len(observed) + 2:
+        if own - wording().vague - wording().attributes and (not talk or talk < len(observed)) and unknown <= len(observed) + 2:
             return Sentence.OBSERVES
         if self._concludes(tokens) or _only_denies(tokens):
             return Sentence.CONCLUDES

@@ -45,6 +45,7 @@ class Wording:
     hollow_phrases: re.Pattern[str]
     rest_phrases: re.Pattern[str]
     vague: frozenset[str]  # stems
+    attributes: frozenset[str]  # stems
     judge_talk: re.Pattern[str]
     code: re.Pattern[str]
     general: re.Pattern[str]  # searches words in single spaces
@@ -100,6 +101,7 @@ def wording() -> Wording:
         hollow_phrases=_phrases(table["hollow_phrases"]),
         rest_phrases=_phrases(table["rest_phrases"]),
         vague=frozenset(map(stem, table["vague"].split())),
+        attributes=frozenset(map(stem, table["attributes"].split())),
         judge_talk=re.compile("|".join(language()["address"]["patterns"])),
         code=re.compile("|".join(table["code_patterns"])),
         general=re.compile("|".join(table["general_patterns"])),
