@@ -66,7 +66,7 @@ def vqa_rad():
 
 def test_there_are_enough_labelled_rows_of_every_kind():
     kinds = Counter(derive_kind(row["question"], row["gold"], row["options"]) for row in ROWS)
-    assert len(ROWS) >= 4700
+    assert len(ROWS) >= 5400
     assert all(kinds[kind] >= 15 for kind in QuestionKind), kinds
     assert 0.4 < sum(row["correct"] for row in ROWS) / len(ROWS) < 0.6
     assert len({(row["question"], row["gold"], row["prediction"], *row["options"]) for row in ROWS}) == len(ROWS)

@@ -104,11 +104,11 @@ def test_weights_and_gates_are_the_configurations(score):
     ("line", "why"),
     [
         ("{", "line 2: not JSON"),
-        ("[1]", "line 2: a list; an object with"),
+        ("[1]", "line 2: [1]; an object with"),
         ('{"gold": "yes", "completion": ""}', "line 2: the field 'question' is missing"),
         ('{"question": "Is it?", "gold": "yes"}', "line 2: the field 'completion' is missing"),
         ('{"question": 3, "gold": "yes", "completion": ""}', "line 2: question must be a text"),
-        ('{"question": "?", "gold": "yes", "completion": "", "options": "a"}', "line 2: options must be a list"),
+        ('{"question": "?", "gold": "yes", "completion": "", "options": "a"}', 'line 2: options is "a"; give a list'),
         ('{"question": "?", "gold": "yes", "completion": "", "shape": "round"}', "line 2: shape must be one of think"),
         ('{"question": "?", "gold": "yes", "completion": "", "kind": "odd"}', "line 2: kind must be one of yesno"),
         ('{"question": "?", "gold": "yes", "completion": "", "facts": 3}', "line 2: facts must be a list"),

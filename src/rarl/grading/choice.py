@@ -21,6 +21,7 @@ from rarl.grading.case import (
 from rarl.grading.denials import denials
 from rarl.grading.kinds import gold_option
 from rarl.grading.letters import Claim, claims, reasons_after
+from rarl.grading.lexicon import lexicon
 from rarl.grading.reading import content, context_of, read
 from rarl.grading.slots import conflict, flip
 from rarl.grading.tables import Words, fillers, word_set
@@ -133,9 +134,15 @@ def _answers() -> frozenset[str]:
     return word_set("alternatives", "wrong") | word_set("alternatives", "right")
 
 
+def _essential(words: Words) -> set[str]:
+    """The words with a meaning, without those that others imply: "T2-weighted MRI" is "T2"."""
+    meant, implied = set(content(words)), lexicon().implied
+    return {word for word in meant if word not in implied or meant.isdisjoint(implied[word])} or meant
+
+
 def _alike(words: Words, texts: Sequence[Words], bare: bool) -> set[int]:
     """The one option with the same meaningful words, where those that all options share need not be said."""
-    said, options = set(content(words)), [set(content(text)) for text in texts]
+    said, options = _essential(words), [_essential(text) for text in texts]
     shared = set[str]() if bare else set.intersection(*options)
     own = said - shared
     same = {number for number, option in enumerate(options) if said == option or (own and own == option - shared)}

@@ -101,10 +101,10 @@ def _parsed(line: str) -> Mapping[str, Any]:
 
 
 def _grade(row: Mapping[str, Any]) -> Grade:
-    texts = [_text(row, name) for name in ("question", "gold", "prediction")]
+    texts = [text_of(row, name) for name in ("question", "gold", "prediction")]
     if not texts[1].strip():
         raise DataError("gold is empty; give the right answer, or leave the row out")
-    return grade(*texts, kind=_kind(row), options=_options(row))
+    return grade(*texts, kind=_kind(row), options=options_of(row))
 
 
 def _graded(row: Mapping[str, Any], found: Grade) -> dict[str, Any]:
@@ -121,7 +121,8 @@ def _graded(row: Mapping[str, Any], found: Grade) -> dict[str, Any]:
     }
 
 
-def _text(row: Mapping[str, Any], name: str) -> str:
+def text_of(row: Mapping[str, Any], name: str) -> str:
+    """A text or a number of the row, as text; only a prediction may be null. Errors: DataError."""
     if name not in row:
         raise DataError(f"no {name}; a row needs question, gold and prediction")
     value = row[name]
@@ -132,7 +133,8 @@ def _text(row: Mapping[str, Any], name: str) -> str:
     return str(value)
 
 
-def _options(row: Mapping[str, Any]) -> tuple[str, ...]:
+def options_of(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The row's options: a list, an object by letter, or none. Errors: DataError."""
     options = row.get("options")
     if options is None:
         return ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from functools import cache, lru_cache
 
+from rarl.grading.beside import described, placed
 from rarl.grading.bounds import BOUNDS
 from rarl.grading.case import (
     Case,
@@ -21,7 +22,7 @@ from rarl.grading.case import (
 from rarl.grading.denials import clauses_of
 from rarl.grading.kinds import Alternatives, members
 from rarl.grading.lexicon import lexicon
-from rarl.grading.reading import MARKS, content, read
+from rarl.grading.reading import MARKS, content
 from rarl.grading.slots import conflict, stands
 from rarl.grading.spelling import roots
 from rarl.grading.tables import Words, fillers, read_table, word_set
@@ -63,8 +64,12 @@ def grade_phrase(case: Case, alternatives: Alternatives | None = None) -> Outcom
         return right("an alternative of the question") if named else wrong("other words")
     if (asked := _asked_for(case.question, frozenset(gold))) and gold - set(case.question) <= answer:
         return right(f"the {asked}") if _no_second_answer(case, gold) else wrong("several answers")
-    if _described(case, gold):
+    if described(case, gold):
         return right("the answer, described")
+    if _concluded(case) == gold - set(case.question):
+        return right("the conclusion")
+    if placed(case, gold, answer):
+        return right("the answer, and where it is")
     return _compared(case, gold, answer)
 
 
@@ -86,29 +91,12 @@ def _no_second_answer(case: Case, gold: set[str]) -> bool:
     return all(gold & member or member <= free for member in members)
 
 
-def _described(case: Case, gold: set[str]) -> bool:
-    """Whether the answer is the gold and what follows only describes it: "appendicitis, with a thickened wall"."""
-    free = {*case.question, *fillers(), *MARKS, "no", "not"}
-    opens, verbs = {"adjacent"}, word_set("polarity", "verbs")
-    if not word_set("alternatives", "diagnosing").isdisjoint(case.question):
-        opens |= word_set("alternatives", "tails")
-    if opens.isdisjoint(case.prediction) and len(opens) == 1:
-        return False
-    rows = list(zip(case.prediction, case.denied, strict=True))
-    for at, (word, _) in enumerate(rows):
-        told, tail = case.prediction[:at], [word for word, no in rows[at:] if not no]
-        if gold <= set(told) and (word in opens or (word == "." and len(opens) > 1 and not verbs.isdisjoint(tail))):
-            return set(told) - free <= gold and set(tail) - free <= _describing()
-    return False
-
-
-@cache
-def _describing() -> frozenset[str]:
-    """Words that tell how or where something is, and not what: anatomy, place, appearance, and signs."""
-    files = (read_table(f"vocabulary/{name}")["group"] for name in ("anatomy", "place", "appearance"))
-    named = (read(row["terms"][0]) for rows in files for row in rows)
-    own = word_set("alternatives", "describing") | word_set("alternatives", "tails")
-    return own.union(*named) - {"enlarged"}  # which makes a finding of an organ
+def _concluded(case: Case) -> set[str] | None:
+    """What an answer comes to at its end, if it says so: "..., consistent with a cyst", "... indicates a cyst"."""
+    cues = [at for at, word in enumerate(case.prediction) if word in word_set("alternatives", "concluding")]
+    if not cues or True in case.denied:
+        return None
+    return _reduce(_meant(case.prediction[cues[-1] + 1 :]), case) - set(case.question)
 
 
 def _compared(case: Case, gold: set[str], stated: set[str]) -> Outcome:

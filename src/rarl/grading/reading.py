@@ -20,6 +20,7 @@ SENTENCE_ENDS = frozenset(".;?!\n")
 _DIRECTIONS = frozenset(("anterior", "posterior", "superior", "inferior", "medial", "lateral"))
 _REMEMBERED = 1 << 16  # distinct words
 _SPACED_RANGE = re.compile(r"(?<=\d) - (?=\d)")
+_HEADED = re.compile(r"\A\W*(?:the |my |final )*answer\W*\n+")  # a line of its own
 _DASHED_ANSWER = re.compile(r"\b(yes|no) - ")
 _SPACED_LEVELS = re.compile(r"\b([clst]\d{1,2}) ?- ?(?=[clst]?\d)")
 
@@ -98,7 +99,7 @@ def spellings_of(*texts: str) -> Spellings:
 
 def _lower(text: str) -> str:
     """Undressed, in lower case, words with a prefix in one: "extra-axial", "supra- and infratentorial"."""
-    text = undress(text).lower()
+    text = _HEADED.sub("", undress(text).lower())
     if "-" in text:
         text = _SPACED_RANGE.sub("-", _SPACED_LEVELS.sub(r"\1-", text))
         shared, joined = _prefixed()
@@ -258,5 +259,5 @@ def _phrases() -> Phrases:
     for phrase in language()["lead_ins"]:
         words = tuple(word for token in phrase.split() for word in _term(token))
         told = words[-1] in ("is", "be")
-        rows += [((*words, mark), (".",)) for mark in (":", "\n")] + ([(words, (".",))] if told else [])
+        rows += [((*words, ":"), (".",)), *([(words, (".",))] if told else [])]
     return indexed((*lexicon().phrases, *rows))

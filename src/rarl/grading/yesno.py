@@ -14,7 +14,9 @@ from rarl.grading.slots import conflict, stands, two_valued
 from rarl.grading.tables import Words, fillers, word_set
 
 _CUES = frozenset(("no", "not"))
-_SUBJECTS = frozenset(("it", "they", "there", "this", "that", "these", "he", "she"))
+_OF_IMAGES = frozenset(("imaging modality", "imaging plane", "mr weighting", "projection"))  # slots
+_SUBJECTS = frozenset(("it", "they", "there", "this", "that", "these", "he", "she", "i", "we"))
+_ENDS = (("1",), ("at", "all"))  # "there is one", "not at all"
 _DETERMINERS = frozenset(("a", "an", "the", "any"))
 _EQUAL = frozenset(("equal", "same", "similar"))
 _ONLY = frozenset(("only", "just"))
@@ -152,6 +154,7 @@ def _bare_stance(words: Words) -> bool | None:
     seen = word_set("negation", "seen")
     answered = words[:1] in (("yes",), ("no",)) and not (MARKS | _SUBJECTS).isdisjoint(words[1:2])
     bare = plain(words[1:] if answered else words)
+    bare = bare[: -len(end)] if (end := next((end for end in _ENDS if bare[-len(end) :] == end), ())) else bare
     if not bare or any(word not in empty() and word not in deniers() for word in bare):
         return None
     denials = sum(word in deniers() for word in bare)
@@ -180,6 +183,8 @@ def _stance(asked: Asked, clause: Words, denied: tuple[bool, ...]) -> bool | Non
         return _compared(asked, clause, affirmed)
     if asked.place and conflict(asked.place, affirmed) and affirmed & (asked.content - asked.place):
         return False  # "is the tip in the right atrium?", "it is in the left atrium"
+    if not (asked.existential or against or "or" in clause) and conflict(asked.content, affirmed) in _OF_IMAGES:
+        return False  # "is this a T1-weighted MRI?", "it is a T2-weighted MRI"
     if conflict(asked.content - asked.qualities - {"bilateral"}, named):
         return None  # another side, another place
     if _opposite(asked, affirmed, named, clause):

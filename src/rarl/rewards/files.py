@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, TypeVar
 
-from rarl.errors import DataError
+from rarl.errors import DataError, RunFolderError
 from rarl.grading import derive_kind
+from rarl.grading.files import options_of, text_of
 from rarl.progress import progress
 from rarl.prompting import Pool, ask
 from rarl.rewards.combine import Scorer
 from rarl.runlog import require_free, write_text
 from rarl.types import Example, Fact, Finish, Prompt, QuestionKind, Rollout, Score, Shape
+
+T = TypeVar("T")
 
 BATCH = 256  # rows scored at once
 ADDED = ("parts", "total", "not_applicable")
@@ -41,13 +44,18 @@ def score_file(source: Path, out: Path, scorer: Scorer, pool: Pool) -> ScoredFil
     """
     require_free(out)
     rows = list(_rows(source))
+    if not rows:
+        raise DataError(f"{source} holds no rows; each line is an object with question, gold and completion")
     rollouts = [_rollout(row, place, pool) for place, row in rows]
     scores: list[Score] = []
     for start in progress(range(0, len(rollouts), BATCH), "scoring", total=-(-len(rollouts) // BATCH)):
         scores += scorer.score(rollouts[start : start + BATCH])
     names = list(scorer.weights)
     scored = (_scored(row, score, names) for (_, row), score in zip(rows, scores, strict=True))
-    write_text(out, "".join(map(_line, scored)))
+    try:
+        write_text(out, "".join(map(_line, scored)))
+    except OSError as error:
+        raise RunFolderError(f"cannot write {out}: {error.strerror}") from None
     return _summary(scores, names)
 
 
@@ -81,8 +89,10 @@ def _rows(source: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each row with its place, "FILE, line N"; empty lines are skipped."""
     try:
         text = source.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{source} can't be read as UTF-8 text: {error}") from None
+    except OSError as error:
+        raise DataError(f"{source} can't be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{source} is not UTF-8 text: {error}") from None
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             place = f"{source}, line {number}"
@@ -91,7 +101,7 @@ def _rows(source: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             except (ValueError, RecursionError):
                 raise DataError(f"{place}: not JSON; one object a line is needed") from None
             if not isinstance(row, dict):
-                raise DataError(f"{place}: a {type(row).__name__}; an object with question, gold, completion is needed")
+                raise DataError(f"{place}: {line.strip():.40}; an object with question, gold and completion is needed")
             taken = [name for name in ADDED if name in row]
             if taken:
                 raise DataError(f"{place}: has a field {taken[0]!r} already, which scoring adds; rename it")
@@ -106,8 +116,8 @@ def _rollout(row: Mapping[str, Any], place: str, pool: Pool) -> Rollout:
 
 
 def _prompt(row: Mapping[str, Any], place: str, pool: Pool) -> Prompt:
-    question, options = _text(row, "question", place), _texts(row.get("options"), "options", place)
-    gold = "" if row.get("gold") is None else str(row["gold"])
+    question, options = _text(row, "question", place), _read(place, options_of, row)
+    gold = "" if row.get("gold") is None else _read(place, text_of, row, "gold")
     shape = _one_of(Shape, row.get("shape") or Shape.THINK, "shape", place)
     kind = row.get("kind") or derive_kind(question, gold, options)
     example = Example(
@@ -125,6 +135,14 @@ def _prompt(row: Mapping[str, Any], place: str, pool: Pool) -> Prompt:
     if template is None:
         raise DataError(f"{place}: the pool {pool.name!r} has no instruction of the shape {shape.value!r}")
     return ask(example, template)
+
+
+def _read(place: str, read: Callable[..., T], *given: Any) -> T:
+    """What grading reads of a row, its errors with the place."""
+    try:
+        return read(*given)
+    except DataError as error:
+        raise DataError(f"{place}: {error}") from None
 
 
 def _one_of(kinds: Any, value: Any, name: str, place: str) -> Any:
@@ -158,7 +176,7 @@ def _facts(values: Any, place: str) -> Iterator[Fact]:
     elif isinstance(values, str):
         values = [values]
     if not isinstance(values or [], list):
-        raise DataError(f"{place}: facts must be a list of tables (got {values!r:.60})")
+        raise DataError(f"{place}: facts must be a list of tables or of phrases (got {values!r:.60})")
     for fact in values or ():
         fact = {"name": fact, "value": fact} if isinstance(fact, str) else fact
         if not isinstance(fact, dict) or not isinstance(fact.get("name"), str):

@@ -17,6 +17,7 @@ from rarl.rewards.medicine import restating
 from rarl.rewards.tampering import tampers
 from rarl.rewards.wording import NEGATORS, content_words, numbers, padded, sentences, stem, wording, words
 
+LONGEST = 20_000  # characters; a reasoning that is longer is none
 CONCLUSIONS = 2  # sentences that may name the answer without observing anything: "This suggests X. So the answer is X."
 ASIDES = 2  # sentences that may say what would be so, or that the rest is normal: "A glioma would be darker."
 REST = 3  # words of observation up to which a sentence on all else says nothing: "The other structures are normal."
@@ -62,7 +63,7 @@ class Context:
 def read_row(row: Row) -> Reading | None:
     """The reading of a completion's reasoning; None where there is none, or where it tampers with the scoring."""
     reasoning = row.parsed.reasoning
-    if not reasoning or tampers(reasoning) or tampers(row.parsed.answer or ""):
+    if not reasoning or len(reasoning) > LONGEST or tampers(reasoning) or tampers(row.parsed.answer or ""):
         return None
     facts = tuple(phrase for fact in row.facts for phrase in (fact.value or "", *fact.alternatives))
     known = _stems_of((row.rationale or "", row.gold or "", *row.options, *facts))
@@ -139,7 +140,8 @@ class _Reader:
         own = observed - self.given
         if wording().rest_phrases.search(padded(tokens)) and len(own) <= REST:
             return Sentence.ASIDE
-        if own - wording().vague - wording().attributes and (not talk or talk < len(observed)) and unknown <= len(observed) + 2:
+        specific = own - wording().vague - wording().attributes
+        if specific and (not talk or talk < len(observed)) and unknown <= len(observed) + 2:
             return Sentence.OBSERVES
         if self._concludes(tokens) or _only_denies(tokens):
             return Sentence.CONCLUDES
