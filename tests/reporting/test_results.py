@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import pytest
@@ -55,3 +56,16 @@ def test_how_numbers_are_written():
 )
 def test_a_change_is_one_only_if_its_interval_excludes_zero(low, high, said):
     assert verdict(Estimate(0.0, low, high, 9, 9)) == said
+
+
+def test_a_title_says_under_which_control_the_questions_were_asked(folder):
+    [plain] = read_results(folder.path)
+    assert plain.title.endswith(", test")
+    assert not plain.controlled
+    place = next(path for path in (folder.path / "eval").iterdir() if path.name != "before")
+    summary = json.loads((place / "summary.json").read_text())
+    summary["settings"]["control"] = "blank"
+    (place / "summary.json").write_text(json.dumps(summary))
+    [blank] = read_results(folder.path)
+    assert blank.title == f"{plain.title}, blank image"
+    assert blank.controlled

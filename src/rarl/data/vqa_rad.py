@@ -216,12 +216,18 @@ def _from_hub() -> Any:
 
 def _from_copy(folder: Path) -> Any:
     saved = (folder / "dataset_dict.json").is_file()
-    if not saved and not any(folder.rglob("*.parquet")):
+    tables = {split: _parquet(folder, split) for split in ("train", "test")}
+    if not saved and not all(tables.values()):
         raise DataError(f"data.root: {folder} holds no copy of VQA-RAD; put there {LAYOUT}")
     with needed_for(f"data.root: reading {folder}, a copy of the hub's version,"):
         import datasets
 
-    return datasets.load_from_disk(str(folder)) if saved else datasets.load_dataset(str(folder))
+    return datasets.load_from_disk(str(folder)) if saved else datasets.load_dataset("parquet", data_files=tables)
+
+
+def _parquet(folder: Path, split: str) -> list[str]:
+    """The split's files where a download of the hub's repository has them; nothing else of the folder is looked at."""
+    return sorted(str(path) for place in (folder, folder / "data") for path in place.glob(f"{split}*.parquet"))
 
 
 def _hub_rows(published: Any, source: str) -> list[_Row]:

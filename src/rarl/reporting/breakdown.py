@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from rarl.config import Control
 from rarl.evaluation import Comparison
 from rarl.evaluation.statistics import FEW
 from rarl.evaluation.summary import BASELINES as CONTROLS
 from rarl.reporting.cards import KINDS
 from rarl.reporting.charts import BASE, STYLES, domain, intervals, scale
 from rarl.reporting.comparing import HEAD, cells, grouped
-from rarl.reporting.results import Evaluation, Result, Row, headline, percent, points
+from rarl.reporting.results import BLIND, Evaluation, Result, Row, headline, percent, points
 from rarl.reporting.sources import Source
 from rarl.types import Estimate
 
 ROWS = 24  # of one table at most: the groups with the most questions
 _GROUPS = {"task": "Accuracy by task", "modality": "Accuracy by modality", "kind": "Accuracy by kind of question"}
-_BLIND = {  # the controls, in the order of what they take away
-    Control.SWAPPED: "another image",
-    Control.BLANK: "blank image",
-    Control.QUESTION_ONLY: "no image",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +147,7 @@ def image_tables(questions: QuestionSet) -> list[Table]:
     """What the own image is worth against each control, and the accuracies that this is the difference of."""
     worth: dict[str, list[tuple[int, Estimate | None]]] = {}
     blind: dict[str, list[tuple[int, Estimate | None]]] = {}
-    for control, label in _BLIND.items():
+    for control, label in BLIND.items():
         summaries = [(member.style, member.evaluation.summary) for member in questions.members]
         lost = [(style, summary.image_worth.get(control.value)) for style, summary in summaries]
         under = [(style, summary.baselines.get(CONTROLS[control])) for style, summary in summaries]

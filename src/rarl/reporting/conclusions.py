@@ -155,7 +155,7 @@ def _nothing_shown(result: Result) -> Iterable[str]:
     for control, worth in summary.image_worth.items():
         if worth.low is not None and worth.low <= 0:
             yield (
-                f"On {result.title} the image is worth {points(worth)} points against {control.replace('_', ' ')}: "
+                f"On {result.title} the image is worth {points(worth)} points against {_CONTROLS[control]}: "
                 "it is not shown that the model uses it."
             )
     if result.before and not verdict(result.difference("accuracy")):

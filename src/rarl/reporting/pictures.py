@@ -29,6 +29,7 @@ _A_CARD = 4  # images of one example
 OFF = "Images are left out of this file: report.images = false."
 UNREAD = "The images are not shown: the data set could not be read when this report was made."
 FULL = "{} images are left out to keep this file small."
+UNSEEN = "The questions were asked without their own images (eval.control), so these are not shown."
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,13 @@ class Library:
         self._uris: dict[ImageSource, str | None] = {}
         self._left = BUDGET
         self._omitted = 0
-        self._withheld = self._unread = False
+        self._withheld = self._unread = self._unseen = False
 
     def illustrated(self, card: Card, runs: Sequence[tuple[Source, Result]]) -> Card:
         """The card of a held-out question with its images, where the data set still has that question."""
+        if all(result.controlled for _, result in runs):
+            self._unseen = True
+            return card
         example = next((found for run in runs if (found := self._example(card, *run))), None)
         return self._with_pictures(card, example, [source.config for source, _ in runs])
 
@@ -75,6 +79,7 @@ class Library:
         """Why images are missing."""
         found = [OFF] if self._withheld else []
         found += [UNREAD] if self._unread else []
+        found += [UNSEEN] if self._unseen else []
         return [*found, *([FULL.format(f"{self._omitted:,}")] if self._omitted else [])]
 
     def _with_pictures(self, card: Card, example: Example | None, configs: Sequence[RunConfig | None]) -> Card:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
 
+from rarl.config import Control
 from rarl.errors import RunFolderError
 from rarl.evaluation import Summary, change, read_records
 from rarl.evaluation.verdicts import JUDGE
@@ -16,6 +17,11 @@ from rarl.types import Estimate, EvalRecord
 
 JUDGED = {"judge_correctness": "correctness", "judge_explanation": "explanation"}  # metrics and their axes
 
+BLIND = {  # the controls, in the order of what they take away
+    Control.SWAPPED: "another image",
+    Control.BLANK: "blank image",
+    Control.QUESTION_ONLY: "no image",
+}
 # What an accuracy must be held against, by its name in summary.json.
 BASELINES = {
     "majority_answer": "Commonest answer",
@@ -55,8 +61,14 @@ class Result:
         return bool(self.judge.get("sees_images", self.judge.get("send_images")))
 
     @property
+    def controlled(self) -> bool:
+        """Whether the questions were asked without their own images."""
+        return bool(self.after.summary.settings.get("control", Control.NONE.value) != Control.NONE.value)
+
+    @property
     def title(self) -> str:
-        return f"{self.data}, {self.split}"
+        """The set and split, and the control that its questions were asked under."""
+        return asked_of(self.after.summary)
 
     def difference(self, metric: str) -> Estimate | None:
         """After minus before on the same questions, None without a before."""
@@ -114,6 +126,14 @@ def judges_of(result: Result, axis: str) -> list[str]:
     """The names of those who judged this axis; what was scored without asking bears no rubric."""
     verdicts = (record.verdicts.get(axis) for record in result.after.records)
     return sorted({verdict.judge for verdict in verdicts if verdict and verdict.rubric and verdict.judge})
+
+
+def asked_of(summary: Summary) -> str:
+    """The questions of an evaluation: "phantom, test", or "phantom, test, blank image" under a control."""
+    settings = summary.settings
+    control = settings.get("control", Control.NONE.value)
+    under = "" if control == Control.NONE.value else f", {BLIND[Control(control)]}"
+    return f"{PurePath(settings['data']).name}, {settings['split']}{under}"
 
 
 def headline(result: Result) -> list[Row]:

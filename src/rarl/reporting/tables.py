@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rarl.evaluation.statistics import FEW
-from rarl.reporting.results import BASELINES, Result, headline, percent, points, verdict
+from rarl.reporting.results import BASELINES, Result, asked_of, headline, percent, points, verdict
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,8 +40,7 @@ def headline_table(result: Result) -> Table:
 
 def summary_table(summary: Summary) -> Table:
     """All metrics of one evaluation, then what its accuracy must be held against, other protocols, and groups."""
-    settings = summary.settings
-    table = plain_table(f"{settings['data']}, {settings['split']}", "", "% [95 % interval]", "n", "unscored")
+    table = plain_table(asked_of(summary), "", "% [95 % interval]", "n", "unscored")
     lines = [(_words(name), found, "") for name, found in summary.metrics.items()]
     lines += [
         (f"accuracy, {label.lower()}", summary.baselines[name], "dim")
