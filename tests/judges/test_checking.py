@@ -7,7 +7,7 @@ from rich.console import Console
 
 import judge_server as fake
 from rarl.config import JudgeSection
-from rarl.errors import JudgeError
+from rarl.errors import DataError, JudgeError
 from rarl.judges import check, check_markdown, check_tables, make_judge, require_scored
 
 HEAD = "id,axis,question,gold,answer,reasoning,human,pair\n"
@@ -112,10 +112,13 @@ def test_both_axes_against_a_server_and_what_is_said(remote, server, tmp_path):
     assert "12 unreadable" in told
 
 
-def test_the_rules_can_be_checked_too(tmp_path):
+def test_the_rules_are_checked_on_what_they_judge(tmp_path, caplog):
     path = tmp_path / "labels.csv"
     path.write_text(HEAD + row(1, 3, 1, axis="correctness") + row(2, 3, 1))
-    correctness, explanation = check(path, make_judge(JudgeSection())).axes
-    assert correctness.exact == 1.0
-    assert explanation.unscored == {"unsuited": 1}
-    assert explanation.exact is explanation.kappa.value is None
+    found = check(path, make_judge(JudgeSection()))
+    [correctness] = found.axes
+    assert (correctness.exact, found.asked, found.unscored) == (1.0, 1, {})
+    assert "1 of 2 rows are on an axis that rules (not a language model) does not judge" in caplog.text
+    path.write_text(HEAD + row(2, 3, 1))
+    with pytest.raises(DataError, match="choose another judge"):
+        check(path, make_judge(JudgeSection()))

@@ -76,7 +76,7 @@ def compare(folders: Sequence[str | Path], *, metrics: Sequence[str] | None = No
         sides = [_side(name, each[data]) for name, each in found.items()]
         ids = _shared(data, sides)
         unshared[data] = len({item for side in sides for item in side.records}) - len(ids)
-        for metric in metrics or COMPARED:
+        for metric in metrics or [each for each in COMPARED if not _by_rules(each, sides)]:
             if note := _other_judges(data, metric, sides):
                 notes.append(note)
             else:
@@ -129,6 +129,13 @@ def _shared(data: str, sides: Sequence[_Side]) -> list[str]:
 
 def _asked(record: EvalRecord) -> tuple[object, ...]:
     return record.question, record.gold, record.options, record.cluster
+
+
+def _by_rules(metric: str, sides: Iterable[_Side]) -> bool:
+    """Whether a judge's metric is the rules' own, which grades say already."""
+    axis = metric.removeprefix("judge_")
+    verdicts = [record.verdicts.get(axis) for side in sides for record in side.records.values()]
+    return axis != metric and all(each is None or each.judge.startswith("rules") for each in verdicts)
 
 
 def _other_judges(data: str, metric: str, sides: Iterable[_Side]) -> str | None:

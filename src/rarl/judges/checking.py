@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rarl.draws import Draws
+from rarl.errors import DataError
 from rarl.judges.agreement import Measured, confusion, difference, mean, quadratic_kappa, rank_correlation
 from rarl.judges.asking import ask
 from rarl.judges.failures import failures
@@ -21,6 +23,8 @@ from rarl.types import Verdict
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+logger = logging.getLogger("rarl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +78,16 @@ class Check:
 
 
 def check(labels: Path, judge: MadeJudge, *, seed: int = 0) -> Check:
-    """Has the judge score what people have scored, and compares. Axes that it does not judge are unscored.
+    """Has the judge score what people have scored, and compares. Rows on axes that it does not judge are left out.
 
-    Errors: DataError for a row that can't be read; JudgeError where the judge can't be asked.
+    Errors: DataError for a row that can't be read, or where none is left; JudgeError where the judge can't be asked.
     """
-    rows = read_labels(labels)
+    given = read_labels(labels)
+    rows = [label for label in given if label.query.axis in judge.axes]
+    if not rows:
+        raise DataError(f"{labels}: all rows are on axes that {judge.name} does not judge; choose another judge.kind")
+    if left := len(given) - len(rows):
+        logger.warning("%d of %d rows are on an axis that %s does not judge: left out", left, len(given), judge.name)
     verdicts = ask(judge, [label.query for label in rows])
     judged = list(zip(rows, verdicts, strict=True))
     axes = [axis for axis in rubrics() if any(label.query.axis == axis for label in rows)]

@@ -11,7 +11,7 @@ from rarl.evaluation.summary import BASELINES as CONTROLS
 from rarl.reporting.cards import KINDS
 from rarl.reporting.charts import BASE, STYLES, domain, intervals, scale
 from rarl.reporting.comparing import HEAD, cells, grouped
-from rarl.reporting.results import BLIND, Evaluation, Result, Row, headline, percent, points
+from rarl.reporting.results import BLIND, Evaluation, Result, Row, headline, other_protocols, percent, points
 from rarl.reporting.sources import Source
 from rarl.types import Estimate
 
@@ -131,7 +131,7 @@ def group_tables(questions: QuestionSet) -> list[Table]:
 def further_tables(questions: QuestionSet) -> list[Table]:
     """The same answers under the protocols that others publish, and whether a vote knows how sure it may be."""
     summaries = [(member.style, member.evaluation.summary) for member in questions.members]
-    names = dict.fromkeys(name for _, summary in summaries for name in summary.protocols)
+    names = dict.fromkeys(name for _, summary in summaries for name in other_protocols(summary))
     found = {name.replace("_", " "): [(s, summary.protocols.get(name)) for s, summary in summaries] for name in names}
     caption = f"{questions.title}: the same answers, per cent, 95 % intervals; docs/evaluation.md has each protocol."
     tables = [_table("Under other protocols", caption, questions.members, found)] if found else []

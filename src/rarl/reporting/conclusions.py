@@ -148,9 +148,10 @@ def _nothing_shown(result: Result) -> Iterable[str]:
     summary, own = result.after.summary, result.after.summary.metrics.get("accuracy")
     constant = summary.baselines.get("majority_answer")
     if own and own.low is not None and constant and constant.mean is not None and own.low <= constant.mean:
+        below = own.high is not None and own.high < constant.mean
         yield (
             f"On {result.title} always giving the commonest answer is right on {_share(constant)}: "
-            "this accuracy is not clearly above it."
+            f"this accuracy is {'below' if below else 'not clearly above'} it."
         )
     for control, worth in summary.image_worth.items():
         if worth.low is not None and worth.low <= 0:

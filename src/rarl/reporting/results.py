@@ -136,6 +136,16 @@ def asked_of(summary: Summary) -> str:
     return f"{PurePath(settings['data']).name}, {settings['split']}{under}"
 
 
+def by_rules(summary: Summary) -> bool:
+    """Whether the judge was the rules, whose verdicts say what the grades do."""
+    return (summary.settings.get("judge") or {}).get("kind") == "rules"
+
+
+def other_protocols(summary: Summary) -> dict[str, Estimate]:
+    """What others publish; the judge's only where that is a language model."""
+    return {name: found for name, found in summary.protocols.items() if not (name in JUDGED and by_rules(summary))}
+
+
 def headline(result: Result) -> list[Row]:
     """Accuracy and reasoning quality, then what the accuracy must be held against."""
     rows = [_row(result, "accuracy", "Accuracy")]

@@ -7,7 +7,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rarl.evaluation.statistics import FEW
-from rarl.reporting.results import BASELINES, Result, asked_of, headline, percent, points, verdict
+from rarl.reporting.results import (
+    BASELINES,
+    JUDGED,
+    Result,
+    asked_of,
+    by_rules,
+    headline,
+    other_protocols,
+    percent,
+    points,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -41,13 +52,16 @@ def headline_table(result: Result) -> Table:
 def summary_table(summary: Summary) -> Table:
     """All metrics of one evaluation, then what its accuracy must be held against, other protocols, and groups."""
     table = plain_table(asked_of(summary), "", "% [95 % interval]", "n", "unscored")
-    lines = [(_words(name), found, "") for name, found in summary.metrics.items()]
+    own = {name: found for name, found in summary.metrics.items() if not (name in JUDGED and by_rules(summary))}
+    lines = [(_words(name), found, "") for name, found in own.items()]
     lines += [
         (f"accuracy, {label.lower()}", summary.baselines[name], "dim")
         for name, label in BASELINES.items()
         if name in summary.baselines
     ]
-    others = {name: found for name, found in summary.protocols.items() if name not in ("strict", *summary.metrics)}
+    others = {
+        name: found for name, found in other_protocols(summary).items() if name not in ("strict", *summary.metrics)
+    }
     lines += [(f"protocol {_words(name)}", found, "") for name, found in others.items()]
     lines += [
         (f"accuracy, {group} {name}", found["accuracy"], "")
