@@ -230,7 +230,9 @@ def _effect(claim: Claim, contrast: Contrast, reader: _Reader, sets: Sequence[st
 def _beyond(there: Effect, here: Effect) -> Effect:
     """How much larger an effect is there than here, by seed."""
     return over_seeds(
-        [a - b for a, b in zip(there.by_seed, here.by_seed, strict=True)], n=there.n + here.n, unscored=there.unscored
+        [a - b for a, b in zip(there.by_seed, here.by_seed, strict=True)],
+        n=there.n + here.n,
+        unscored=there.unscored + here.unscored,
     )
 
 
