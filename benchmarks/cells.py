@@ -22,9 +22,9 @@ from rarl.draws import Draws
 from rarl.engines.native import NativeEngine
 from rarl.grading import grade
 from rarl.policy import Policy
-from rarl.progress import progress
 from rarl.prompting import ask, load_pool, parse
 from rarl.rewards import Scorer
+from rarl.terminal import progress
 from rarl.types import Example, Rollout, Sampling, Template
 
 BEGIN, END = "<!-- cells: begin -->", "<!-- cells: end -->"

@@ -20,7 +20,7 @@ import numpy as np
 from rarl.environment import describe_environment
 from rarl.evaluation import estimate
 from rarl.evaluation.significance import compare_paired
-from rarl.progress import progress
+from rarl.terminal import progress
 
 ROOT = Path(__file__).resolve().parents[1]
 ALIKE = 0.2  # intraclass correlation of the answers about one image

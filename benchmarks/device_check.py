@@ -36,8 +36,8 @@ from rarl.draws import Draws
 from rarl.engines import NativeEngine
 from rarl.policy import Policy, decoding
 from rarl.policy.plain import plain_logprobs
-from rarl.progress import progress
 from rarl.prompting import ask, load_pool
+from rarl.terminal import progress
 from rarl.training.grouping import to_batch
 from rarl.training.grpo import Grpo
 from rarl.types import Example, Group, Prompt, Sampling

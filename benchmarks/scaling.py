@@ -24,7 +24,7 @@ from versus.meter import PHASES
 from vs_trl import Job
 
 from rarl.environment import describe_environment
-from rarl.progress import progress
+from rarl.terminal import progress
 
 ROOT = Path(__file__).resolve().parents[1]
 SWEEPS = {"group_size": (2, 4, 8, 16), "vision_tokens": (64, 144, 256, 576), "new_tokens": (16, 32, 64, 128)}

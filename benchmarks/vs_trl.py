@@ -31,7 +31,7 @@ from typing import Any
 from versus.case import MAX_VISION_TOKENS, Case
 
 from rarl.environment import describe_environment
-from rarl.progress import progress
+from rarl.terminal import progress
 
 SIDES = ("trl", "rarl")
 OPTIONS = ("groups", "checkpointing", "ragged", "model", "dtype", "device")

@@ -27,7 +27,7 @@ from rarl.policy.footprint import (
 from rarl.policy.loading import pick_device, pick_dtype, require_supported
 from rarl.policy.sizes import Sizes, sizes_of
 from rarl.policy.workload import Workload
-from rarl.reporting.tables import plain_table
+from rarl.terminal import plain_table
 
 if TYPE_CHECKING:
     from rich.table import Table

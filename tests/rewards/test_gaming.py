@@ -268,6 +268,33 @@ def test_filler_never_raises_a_score(scorer, rollout, reasoning, filler):
     assert all(score.total <= plain.total + 1e-12 for score in padded)
 
 
+OPENINGS = (
+    "In summary, this is the case.",
+    "The lungs, heart, liver and bones were reviewed.",
+    "I have considered every option.",
+    "Therefore the answer follows from the above.",
+    "Hmm, wait.",
+    "The image quality is adequate.",
+    "Overall, the appearance is typical.",
+)
+
+
+@pytest.mark.parametrize("mark", [".", ""], ids=["closed", "unclosed"])
+@pytest.mark.parametrize("role", ["honest", "gaming"])
+def test_filler_in_the_line_of_what_it_follows_never_raises_a_score(scorer, rollout, example, role, mark):
+    paid = []
+    for at, pair in enumerate(map(json.loads, PAIRS.read_text().splitlines())):
+        thought, tag, rest = pair[role].removeprefix("<think>").partition("</think>")
+        options = tuple(pair["options"] or ())
+        kind = derive_kind(pair["question"], pair["gold"], options)
+        asked = replace(example, question=pair["question"], answer=pair["gold"], options=options, facts=(), kind=kind)
+        body, filler = thought.rstrip(" .") + mark, OPENINGS[at % len(OPENINGS)]
+        texts = [f"<think>{text}{tag}{rest}" for text in (body, f"{body} {filler}", f"{filler} {body}")]
+        plain, *padded = scorer.score([rollout(text, asked) for text in texts])
+        paid += [(texts[0], filler) for score in padded if score.total > plain.total + 1e-12]
+    assert not paid
+
+
 def test_a_group_is_scored_in_a_moment(scorer, rollout):
     text = f"<think> {HONEST} The {{}}th rib overlies the lesion. </think> {ANSWER}"
     scorer.score([rollout(text)])  # the tables are read once

@@ -16,7 +16,7 @@ from rarl.assets.architecture import HIDDEN
 from rarl.assets.lessons import Batch, Classroom, Lesson
 from rarl.data.phantom.scenes import words
 from rarl.draws import Draws
-from rarl.progress import progress
+from rarl.terminal import progress
 
 BATCH_SIZE = 32
 BUCKET = 4  # batches drawn together and cut by length: little is computed on padding

@@ -19,8 +19,7 @@ def grade(source: Source, out: NewFile) -> None:
 
     Rows have question, gold, prediction, options (a list or null) and perhaps kind.
     """
-    from rarl.grading import grade_file
-    from rarl.reporting import graded_table
+    from rarl.grading import grade_file, graded_table
 
     print_table(graded_table(grade_file(source, out)))
     print(f"Grades: {out}")

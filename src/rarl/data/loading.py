@@ -12,8 +12,8 @@ from typing import Any, NoReturn, overload
 from rarl.data.checking import trouble
 from rarl.data.images import Checkable
 from rarl.errors import DataError, RarlError
-from rarl.progress import progress
 from rarl.registry import datasets, nearest, told
+from rarl.terminal import progress
 from rarl.types import Example
 
 

@@ -13,9 +13,9 @@ from rarl.draws import Draws
 from rarl.evaluation import records as store
 from rarl.evaluation.protocols import QUALITY
 from rarl.grading import grade
-from rarl.progress import progress
 from rarl.prompting import Parsed, ask, parse
 from rarl.rewards import Scorer
+from rarl.terminal import progress
 from rarl.types import Engine, EvalRecord, Example, Grade, QuestionKind, Rollout, Sampling, Template
 
 

@@ -11,9 +11,9 @@ from typing import Any
 from rarl.evaluation import records as store
 from rarl.evaluation.protocols import AXES
 from rarl.judges import Failure, MadeJudge, failures, query_about
-from rarl.progress import progress
 from rarl.rewards.judging import AskedJudge
 from rarl.runlog import read_json, read_rows, write_json
+from rarl.terminal import progress
 from rarl.types import EvalRecord, Example, JudgeQuery, Verdict
 
 JUDGE, SENT, VERDICTS = "judge.json", "sent.json", "verdicts.jsonl"

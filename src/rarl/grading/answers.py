@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from rarl.grading.case import Case, Outcome, addresses_grader, plain, right, wrong
 from rarl.grading.choice import grade_choice
@@ -34,14 +35,20 @@ def grade(
     """
     options = tuple(options)
     options, gold = unlabelled(options), without_label(gold, options)
-    found = derive_kind(question, gold, options)
-    kind = QuestionKind(kind) if kind else found
+    kind = QuestionKind(kind) if kind else None
     if len(prediction) > _LONGEST:
+        kind = kind or derive_kind(question, gold, options)
         return Grade(False, 0.0, kind, "too long", gold.strip(), prediction[:_LONGEST].strip(), 0.0)
+    return _grade(question, gold, prediction, kind, options)
+
+
+@lru_cache(maxsize=1 << 14)  # the completions of a group, and runs that are compared, often answer the same
+def _grade(question: str, gold: str, prediction: str, kind: QuestionKind | None, options: tuple[str, ...]) -> Grade:
+    found = derive_kind(question, gold, options)
     case = Case.of(question, gold, prediction, options, flipped=found is not QuestionKind.YESNO)
     outcome = _outcome(case, found, question, gold, prediction, options)
     words = " ".join(plain(case.gold)), " ".join(plain(case.prediction))
-    return Grade(outcome.correct, outcome.score, kind, outcome.rule, *words, outcome.relaxed)
+    return Grade(outcome.correct, outcome.score, kind or found, outcome.rule, *words, outcome.relaxed)
 
 
 def _outcome(

@@ -10,12 +10,15 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rarl.errors import DataError
 from rarl.grading.answers import grade
-from rarl.progress import progress
+from rarl.terminal import plain_table, progress
 from rarl.types import Grade, QuestionKind
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,18 @@ def grade_file(source: str | Path, out: str | Path) -> Graded:
         with suppress(OSError):
             aside.unlink()
     return total
+
+
+def graded_table(found: Graded) -> Table:
+    """What `rarl grade` came to, by kind of question: right by the strict verdict, and both scores of all."""
+    table = plain_table(f"{found.rows:,} answers", "kind", "right", "n")
+    for kind, (rows, right) in sorted(found.kinds.items()):
+        table.add_row(kind, f"{right / rows:.1%}", f"{rows:,}")
+    if found.rows:
+        table.add_row("all", f"{found.correct / found.rows:.1%}", f"{found.rows:,}", style="bold")
+        table.add_row("mean score, strict", f"{found.score / found.rows:.1%}", f"{found.rows:,}")
+        table.add_row("mean score, relaxed", f"{found.relaxed / found.rows:.1%}", f"{found.rows:,}")
+    return table
 
 
 def grade_row(row: Mapping[str, Any]) -> dict[str, Any]:

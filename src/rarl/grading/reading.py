@@ -69,9 +69,13 @@ class Reader:
         return in_base_units(list(chain.from_iterable(map(_TERMS.__getitem__, arabic(found, self._context)))))
 
 
-@lru_cache(maxsize=1 << 13)
 def read(text: str, context: frozenset[str] = frozenset()) -> Words:
     """The text as a Reader with this context reads it, without putting slips right."""
+    return _read(text, context)
+
+
+@lru_cache(maxsize=1 << 13)
+def _read(text: str, context: frozenset[str]) -> Words:
     return _reader(context).read(text)
 
 

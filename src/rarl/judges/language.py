@@ -15,7 +15,7 @@ from rarl.judges.failures import Failure, failures
 from rarl.judges.replies import Reply, UnreadableError, read_reply
 from rarl.judges.rubrics import BEST, Rubric, rubrics
 from rarl.judges.sheets import Sheet, neutral, sheet
-from rarl.progress import progress
+from rarl.terminal import progress
 from rarl.types import JudgeQuery, Verdict
 
 _SHOWN = 500  # characters of an unreadable reply that are kept

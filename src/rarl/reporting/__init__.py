@@ -6,7 +6,6 @@ from rarl.reporting.results import Result, read_results
 from rarl.reporting.tables import (
     calibration_table,
     dataset_tables,
-    graded_table,
     headline_table,
     scored_table,
     step_table,
@@ -20,7 +19,6 @@ __all__ = [
     "comparison_tables",
     "comparison_text",
     "dataset_tables",
-    "graded_table",
     "headline_table",
     "read_results",
     "scored_table",

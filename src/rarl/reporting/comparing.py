@@ -34,7 +34,7 @@ def comparison_tables(found: Comparison) -> list[Table]:
     """A table for each data set and metric; p-values here are Holm's."""
     from rich.markup import escape
 
-    from rarl.reporting.tables import plain_table
+    from rarl.terminal import plain_table
 
     tables = []
     for (data, metric), lines in grouped(found).items():

@@ -19,13 +19,13 @@ from rarl.reporting.results import (
     points,
     verdict,
 )
+from rarl.terminal import plain_table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from rarl.evaluation import Summary
     from rarl.evaluation.calibration import Calibration
-    from rarl.grading import Graded
     from rarl.rewards import ScoredFile
     from rarl.types import Estimate, Example
 
@@ -151,30 +151,4 @@ def scored_table(found: ScoredFile) -> Table:
     table = plain_table(f"{found.rows:,} completions, {found.unscored:,} without a total", "reward", "mean")
     for name, mean in (*found.parts.items(), ("total", found.total)):
         table.add_row(name, "-" if mean is None else f"{mean:.3f}", style="bold" if name == "total" else "")
-    return table
-
-
-def graded_table(found: Graded) -> Table:
-    """What `rarl grade` came to, by kind of question: right by the strict verdict, and both scores of all."""
-    table = plain_table(f"{found.rows:,} answers", "kind", "right", "n")
-    for kind, (rows, right) in sorted(found.kinds.items()):
-        table.add_row(kind, f"{right / rows:.1%}", f"{rows:,}")
-    if found.rows:
-        table.add_row("all", f"{found.correct / found.rows:.1%}", f"{found.rows:,}", style="bold")
-        table.add_row("mean score, strict", f"{found.score / found.rows:.1%}", f"{found.rows:,}")
-        table.add_row("mean score, relaxed", f"{found.relaxed / found.rows:.1%}", f"{found.rows:,}")
-    return table
-
-
-def plain_table(title: str, *columns: str) -> Table:
-    """Without a frame; columns of numbers to the right."""
-    from rich import box
-    from rich.cells import cell_len
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    table.padding = (0, 1, 0, 0)
-    table.min_width = cell_len(title)  # a title wider than its table would be broken
-    for column in columns:
-        table.add_column(column, justify="right" if column in ("n", "unscored") else "left")
     return table

@@ -36,21 +36,24 @@ def consistency(row: Row) -> float:
     0 also without an answer, for reasoning without any substance, and for such as tampers with the scoring. The kind of
     question decides how it is judged: see docs/rewards.md.
     """
-    reasoning, answer = row.parsed.reasoning, row.parsed.answer
-    if not reasoning or not answer or read_row(row) is None:
+    reasoning, answer, reading = row.parsed.reasoning, row.parsed.answer, read_row(row)
+    if not reasoning or not answer or reading is None:
         return 0.0
+    undecided = UNDECIDED if substance_of(row) > 0 else 0.0
+    said = {reasoning, reading.stated}  # what only fills may contradict the answer, but it does not lead there
+    found = [_leads(text, answer, row) for text in sorted(said)]
+    return min(undecided if leads is None else float(leads) for leads in found)
+
+
+def _leads(reasoning: str, answer: str, row: Row) -> bool | None:
     kind = row.kind or derive_kind(row.question, row.gold or answer, row.options)
     if kind is QuestionKind.YESNO:
-        leads = leads_to_yes_or_no(reasoning, answer, row.question, row.facts)
-    elif row.options:
-        leads = _to_option(reasoning, answer, row)
-    elif kind is QuestionKind.NUMBER:
-        leads = _to_number(reasoning, answer, row)
-    else:
-        leads = _to_phrase(reasoning, answer, row)
-    if leads is None:
-        return UNDECIDED if substance_of(row) > 0 else 0.0
-    return float(leads)
+        return leads_to_yes_or_no(reasoning, answer, row.question, row.facts)
+    if row.options:
+        return _to_option(reasoning, answer, row)
+    if kind is QuestionKind.NUMBER:
+        return _to_number(reasoning, answer, row)
+    return _to_phrase(reasoning, answer, row)
 
 
 def _concludes(reasoning: str, own: str, rivals: Iterable[str], context: frozenset[str]) -> bool | None:

@@ -17,7 +17,8 @@ from rarl.grading.tables import language
 NEGATORS = frozenset({"no", "not", "without", "none", "neither", "nor", "absent", "negative", "never", "cannot"})
 _WORD = re.compile(r"[^\W_]+")
 _NUMBER = re.compile(r"(?<![\w.])(?:\d+(?:\.\d+)?|[a-z]+)(?!\w)", re.ASCII)
-_SENTENCE_END = re.compile(r"(?:(?<=[.!?;])(?=\s)|[\n\r]+|\s(?=[-*•]\s))")
+_SENTENCE_END = re.compile(r"(?:(?<=[.!?;。\uff01\uff1f])(?=\s)|[\n\r]+|\s(?=[-*•]\s))")
+_OPENING = re.compile(r"(?<=[\w)\]])\s+(?=(I|[A-Z][a-z]+)\b)")  # of a sentence, where the last one lacks its mark
 
 _NUMBERED = re.compile(r"\(?\d{1,2}[.)]")
 
@@ -142,14 +143,24 @@ def padded(tokens: Iterable[str]) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """Sentences, lines and list items, without empty ones; the number of a list's item stays with it."""
+    """Sentences, lines and list items, without empty ones; the number of a list's item stays with it.
+
+    A sentence may lack its mark where the next one opens with a word that is capitalised nowhere else.
+    """
     found: list[str] = []
-    for piece in _SENTENCE_END.split(text):
+    for piece in _SENTENCE_END.split(_OPENING.sub(_closed, text)):
         if found and _NUMBERED.fullmatch(found[-1]):
             piece = f"{found.pop()} {piece.strip()}"
         if words(piece):
             found.append(piece.strip())
     return found
+
+
+def _closed(gap: re.Match[str]) -> str:
+    """The gap before a capitalised word as the end of a line, where it opens a sentence."""
+    word, known = gap[1].lower(), wording()
+    opens = word in known.function_words or word in known.looking_words or word in known.talk_words
+    return "\n" if opens else gap[0]
 
 
 @lru_cache(maxsize=16384)

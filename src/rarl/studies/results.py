@@ -11,11 +11,11 @@ from typing import Any
 from rarl.evaluation import read_records
 from rarl.evaluation.protocols import values
 from rarl.evaluation.significance import holm
-from rarl.progress import progress
 from rarl.runlog import read_json, write_json
 from rarl.studies.design import COSTS, Cell, Claim, Contrast, Study
 from rarl.studies.effects import Effect, Items, NoEffectError, Side, effect, over_seeds
 from rarl.studies.jobs import Job
+from rarl.terminal import progress
 
 RESULTS = "results.json"
 

@@ -17,13 +17,13 @@ from rarl.environment import describe_environment
 from rarl.errors import RarlError, RunFolderError
 from rarl.evaluating import load_split
 from rarl.policy.loading import pick_device
-from rarl.progress import progress
 from rarl.runlog import require_free, write_json, write_text
 from rarl.studies.design import Study, load_study
 from rarl.studies.frozen import require_frozen
 from rarl.studies.jobs import Job, is_done, run_job
 from rarl.studies.pages import SESSIONS, study_page
 from rarl.studies.results import StudyResults, read_study
+from rarl.terminal import progress
 
 FROZEN, PAGE = "study.toml", "results.md"
 

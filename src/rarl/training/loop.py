@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from time import perf_counter
 
 from rarl.config import RunConfig
-from rarl.progress import progress
 from rarl.runlog import RunFolder
+from rarl.terminal import progress
 from rarl.training.batches import Batches
 from rarl.training.learner import Learner
 from rarl.training.metrics import Values, peak_memory

@@ -1,4 +1,4 @@
-"""A progress bar for what takes longer than two seconds: count, rate and the time left, on the error stream."""
+"""What people see in a terminal: tables, and a progress bar, on the error stream, for what takes over two seconds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import cache
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 T = TypeVar("T")
 
@@ -35,6 +38,20 @@ def progress(
             if bar is None:
                 bar = stack.enter_context(_bar(label, total))
             bar.update(bar.task_ids[0], completed=done, rate=done / max(seconds, 1e-9))
+
+
+def plain_table(title: str, *columns: str) -> Table:
+    """Without a frame; columns of numbers to the right."""
+    from rich import box
+    from rich.cells import cell_len
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.padding = (0, 1, 0, 0)
+    table.min_width = cell_len(title)  # a title wider than its table would be broken
+    for column in columns:
+        table.add_column(column, justify="right" if column in ("n", "unscored") else "left")
+    return table
 
 
 def _bar(label: str, total: int | None) -> Any:

@@ -1,6 +1,6 @@
 import pytest
 
-from rarl.progress import progress
+from rarl.terminal import progress
 
 
 def test_items_pass_through_and_short_work_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
