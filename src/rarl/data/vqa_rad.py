@@ -23,6 +23,7 @@ from rarl.data.splits import disjoint
 from rarl.draws import Draws
 from rarl.errors import DataError
 from rarl.extras import needed_for
+from rarl.hub import go_offline_if_unreachable
 from rarl.grading import derive_kind
 from rarl.registry import nearest
 from rarl.types import Example
@@ -207,6 +208,7 @@ def _from_hub() -> Any:
     with needed_for(f"fetching {HUB}"):
         import datasets
 
+    go_offline_if_unreachable()
     try:
         return datasets.load_dataset(HUB)
     except (OSError, ValueError) as error:  # no network, a proxy, an incomplete cache

@@ -14,6 +14,7 @@ import torch
 from rarl.config import Lora, Model
 from rarl.errors import ModelError
 from rarl.extras import needed_for
+from rarl.hub import go_offline_if_unreachable
 from rarl.policy.quantised import four_bit_config
 
 TINY = "tiny"  # the embedded checkpoint's name
@@ -35,6 +36,7 @@ def resolve_base(base: str) -> str:
         raise ModelError(
             f'base model {base!r} does not exist; give a folder, a hub id like "Qwen/Qwen2-VL-2B-Instruct", or "tiny"'
         )
+    go_offline_if_unreachable()
     return base
 
 
