@@ -1,6 +1,6 @@
 import pytest
 
-from rarl.terminal import progress
+from rarl.terminal import progress, starting
 
 
 def test_items_pass_through_and_short_work_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,3 +35,9 @@ def test_a_bar_within_a_bar(capsys: pytest.CaptureFixture[str]) -> None:
     err = capsys.readouterr().err
     assert "outer" in err
     assert "3/3" in err
+
+
+def test_a_start_shows_nothing_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with starting():
+        assert list(progress(range(2), "within", total=2)) == [0, 1]
+    assert capsys.readouterr().out == ""

@@ -5,23 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from rarl.errors import ConfigError
-from rarl.registry import nearest
-
-Validated = TypeVar("Validated", bound=BaseModel)
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+from rarl.sections import Section, read_toml, validated
 
 
 class Control(StrEnum):
@@ -63,7 +57,7 @@ class Data(Section):
     split: str = "train"
     limit: int | None = Field(None, ge=1)  # at most so many examples
     on_error: Literal["raise", "skip"] = "raise"
-    options: dict[str, Any] = {}  # further arguments of the data set's own loader
+    options: dict[str, Any] = Field({})  # further arguments of the data set's own loader
 
 
 class PromptSection(Section):
@@ -82,14 +76,18 @@ class RolloutSection(Section):
 
 
 class RewardSection(Section):
-    weights: dict[str, float] = {"format": 0.1, "accuracy": 1.0, "grounding": 0.4, "consistency": 0.2, "substance": 0.1}
+    weights: dict[str, float] = Field(
+        {"format": 0.1, "accuracy": 1.0, "grounding": 0.4, "consistency": 0.2, "substance": 0.1}
+    )
     # A gated part counts in proportion to its gates: r_k is multiplied by each gate's own value.
     # By default all but accuracy add up to less than what a wrong answer lacks: see docs/rewards.md.
-    gates: dict[str, tuple[str, ...]] = {
-        "grounding": ("format", "substance"),
-        "consistency": ("format", "accuracy", "substance"),
-        "substance": ("format",),
-    }
+    gates: dict[str, tuple[str, ...]] = Field(
+        {
+            "grounding": ("format", "substance"),
+            "consistency": ("format", "accuracy", "substance"),
+            "substance": ("format",),
+        }
+    )
     extra: tuple[str, ...] = ()  # "my.py:function" or "package.module:function"; weights by function name, else 1.0
     on_error: Literal["none", "stop"] = "none"  # a reward that raises: the row is not scored, or the run stops
     # What is normalised within a group: the total, or each part before they are added (GDPO, arXiv 2601.05242).
@@ -190,12 +188,7 @@ class RunConfig(Section):
     def load(cls, path: str | Path, overrides: Sequence[str] = ()) -> Self:
         """A TOML file, then `section.key=value` overrides. Errors: ConfigError."""
         path = Path(path)
-        try:
-            values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-        except FileNotFoundError:
-            raise ConfigError(f"{path} does not exist; the shipped recipes are in configs/") from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise ConfigError(f"{path} is not a TOML file: {error}") from None
+        values = read_toml(path, "the shipped recipes are in configs/")
         config = validated(cls, values, str(path)).override(overrides)
         if config.run.name:
             return config
@@ -274,25 +267,3 @@ def _assign(values: dict[str, Any], path: list[str], value: Any, override: str) 
         if not isinstance(values, dict):
             raise ConfigError(f"--set {override!r}: {name} is a value, not a section")
     values[path[-1]] = value
-
-
-def validated(cls: type[Validated], values: Mapping[str, Any], source: str) -> Validated:
-    """The section that these values make. Errors: ConfigError with the source, the key and what is allowed there."""
-    try:
-        return cls.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(f"{source}: {_describe(cls, first)}") from None
-
-
-def _describe(cls: type[BaseModel], error: Any) -> str:
-    location = [str(part) for part in error["loc"]]
-    key = ".".join(location)
-    if error["type"] != "extra_forbidden":
-        message = str(error["msg"]).removeprefix("Value error, ")
-        return f"{key}: {message} (got {error['input']!r})" if key else message
-    section: Any = cls
-    for name in location[:-1]:
-        section = section.model_fields[name].annotation
-    allowed = list(section.model_fields)
-    return f"unknown key {key!r}{nearest(location[-1], allowed)} Allowed here: {', '.join(allowed)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -38,6 +38,13 @@ def progress(
             if bar is None:
                 bar = stack.enter_context(_bar(label, total))
             bar.update(bar.task_ids[0], completed=done, rate=done / max(seconds, 1e-9))
+
+
+@contextmanager
+def starting() -> Iterator[None]:
+    """Around imports that take seconds: a sign of life in a terminal, nothing in a file."""
+    with _console().status("starting"):
+        yield
 
 
 def plain_table(title: str, *columns: str) -> Table:

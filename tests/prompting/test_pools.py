@@ -66,7 +66,7 @@ def test_a_user_brings_a_file(tmp_path: Path) -> None:
         ('direct = "b"', "", "inference: the key 'direct' is missing"),
         ("[inference]", "[inferences]", "unknown key 'inferences'; did you mean 'inference'?"),
         ("[inference]", "inference = 3\n[other]", "unknown key 'other'"),
-        ("[[instruction]]", "[[", "can't be read as a pool in TOML"),
+        ("[[instruction]]", "[[", "is not a TOML file"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_line_that_names_it(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -90,7 +90,7 @@ def test_an_unknown_pool_names_the_shipped_ones() -> None:
 def test_a_file_of_bytes_is_no_pool(tmp_path: Path) -> None:
     path = tmp_path / "image.toml"
     path.write_bytes(b"\x89PNG\xff")
-    with pytest.raises(ConfigError, match="can't be read"):
+    with pytest.raises(ConfigError, match="is not a TOML file"):
         load_pool(path)
 
 

@@ -43,6 +43,7 @@ def test_a_set_of_another_data_set_leaves_the_training_sets_files_and_options(tm
     [
         ("seeds = [3, 4]", "seeds = [3, 3]", "seeds holds one twice"),
         ("seeds = [3, 4]", "seeds = []", "seeds"),
+        ("seeds = [3, 4]", "", "small.toml: seeds is missing"),
         ('{ arm = "rl", against = "sft" }', '{ arm = "rll", against = "sft" }', "unknown arm 'rll'; did you mean 'rl'"),
         ('sets = ["away"]', 'sets = ["awy"]', "unknown set 'awy'; did you mean 'away'"),
         ('sets = ["away"]', "", "sets is empty"),
@@ -53,7 +54,8 @@ def test_a_set_of_another_data_set_leaves_the_training_sets_files_and_options(tm
         ("steps = 2", "stpes = 2", "arm base: unknown key 'train.stpes'; did you mean 'steps'"),
         ("[sets.home]", '[sets."../home"]', "names a folder"),
         ('shapes = ["think", "direct"]', 'shapes = ["direct"]', "shape 'think' is not among shapes"),
-        ('title = "RL"', 'titel = "RL"', "titel"),
+        ('title = "RL"', 'titel = "RL"', "unknown key 'arms.rl.titel'; did you mean 'title'? Allowed here: title,"),
+        ("against = ", "agianst = ", "unknown key 'claims.0.contrasts.0.agianst'; did you mean 'against'?"),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(tmp_path, old, new, told):

@@ -9,6 +9,7 @@ import typer
 
 from rarl.cli.shared import Root, app, print_table
 from rarl.errors import RunFolderError
+from rarl.terminal import starting
 
 data_app = typer.Typer(help="Look at data sets.", no_args_is_help=True)
 bench_app = typer.Typer(help="Measure time and memory.", no_args_is_help=True)
@@ -49,8 +50,9 @@ def bench_step(
     """Seconds and peak memory of one GRPO step, beside the plain path and the least possible on this device."""
     if out is not None and out.exists():
         raise RunFolderError(f"{out} exists; nothing is written over: give another file")
-    from rarl import benchmarking
-    from rarl.reporting import step_table
+    with starting():
+        from rarl import benchmarking
+        from rarl.reporting import step_table
 
     found = benchmarking.bench_step(shape, dtype, device)
     print_table(step_table(found))

@@ -9,6 +9,7 @@ import typer
 
 from rarl.cli.shared import ConfigFile, NeededConfig, Out, Overrides, app, load_config, print_rows, print_table
 from rarl.errors import ConfigError
+from rarl.terminal import starting
 
 if TYPE_CHECKING:
     from rarl.assembly import Run
@@ -26,7 +27,8 @@ def demo(overrides: Overrides = None, out: Out = None) -> None:
 
     with as_file(files("rarl") / "assets" / "quickstart.toml") as recipe:
         config = load_config(recipe, overrides)
-    from rarl import assembly
+    with starting():
+        from rarl import assembly
 
     _show(assembly.train(config, out=out or free_path(config.run.out, "demo")))
 
@@ -44,7 +46,8 @@ def plan(
 ) -> None:
     """Tell the memory that training needs, and what fits; exit code 1 if the config doesn't. Nothing is loaded."""
     settings = load_config(config, overrides)
-    from rarl import planning
+    with starting():
+        from rarl import planning
 
     found = planning.plan(settings, memory=memory, prompt_tokens=prompt_tokens)
     for table in planning.plan_tables(found):
@@ -66,12 +69,14 @@ def train(
     if resume is not None:
         if config is not None or overrides or out is not None:
             raise ConfigError("--resume goes on with the run's own config: leave CONFIG, --set and --out away")
-        from rarl import assembly
+        with starting():
+            from rarl import assembly
 
         _show(assembly.resume(resume))
     elif config is not None:
         settings = load_config(config, overrides)
-        from rarl import assembly
+        with starting():
+            from rarl import assembly
 
         _show(assembly.train(settings, out=out))
     else:
@@ -86,7 +91,8 @@ def sft(
 ) -> None:
     """Fine-tune on answers or rationales: the arm to compare with."""
     settings = load_config(config, overrides)
-    from rarl import assembly
+    with starting():
+        from rarl import assembly
 
     _show(assembly.sft(settings, out=out))
 
@@ -98,8 +104,9 @@ def study(
     workers: Annotated[int | None, typer.Option(min=1, help="Arms to run at once.")] = None,
 ) -> None:
     """Compare arms over seeds and sets, and answer the claims fixed in a file; goes on where it stopped."""
-    from rarl.studies import run_study
-    from rarl.studies.pages import all_tables
+    with starting():
+        from rarl.studies import run_study
+        from rarl.studies.pages import all_tables
 
     results = run_study(file, out=out, workers=workers)
     for table in all_tables(results):

@@ -23,8 +23,8 @@ from rarl.data.splits import disjoint
 from rarl.draws import Draws
 from rarl.errors import DataError
 from rarl.extras import needed_for
-from rarl.hub import go_offline_if_unreachable
 from rarl.grading import derive_kind
+from rarl.hub import go_offline_if_unreachable
 from rarl.registry import nearest
 from rarl.types import Example
 

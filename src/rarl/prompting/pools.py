@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from rarl.errors import ConfigError
 from rarl.prompting.shapes import tags_in, tags_of
 from rarl.registry import nearest
+from rarl.sections import read_toml
 from rarl.types import Family, Shape, Template
 
 _SHIPPED = Path(__file__).parent / "pools"
@@ -41,10 +41,7 @@ class Pool:
 def load_pool(name_or_path: str | Path) -> Pool:
     """A shipped pool by name, or one from a TOML file. Errors: ConfigError naming file, instruction, key and remedy."""
     path = _find(name_or_path)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} can't be read as a pool in TOML: {error}") from None
+    values = read_toml(path, "give a file, or the name of a shipped pool")
     where = str(path)
     _check_keys(values, ("inference", "instruction"), where)
     templates = _templates(values["instruction"], where)
@@ -58,9 +55,7 @@ def _find(name_or_path: str | Path) -> Path:
         return shipped[str(name_or_path)]
     path = Path(name_or_path).expanduser()
     if path.suffix == ".toml":
-        if path.is_file():
-            return path
-        raise ConfigError(f"the pool {path} does not exist")
+        return path
     known = ", ".join(shipped)
     raise ConfigError(
         f"unknown pool {str(name_or_path)!r}{nearest(str(name_or_path), shipped)} Shipped: {known}; or a .toml file"

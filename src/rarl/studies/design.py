@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
@@ -12,10 +11,10 @@ from typing import Any, Literal, NamedTuple, Self
 import tomli_w
 from pydantic import Field, model_validator
 
-from rarl.config import Control, RunConfig, Section, validated
-from rarl.errors import ConfigError
+from rarl.config import Control, RunConfig
 from rarl.evaluation.protocols import ALL
 from rarl.registry import nearest
+from rarl.sections import Section, read_toml, validated
 
 Prompting = Literal["think", "direct", "think-after"]
 
@@ -181,12 +180,7 @@ class Study(Section):
 def load_study(path: str | Path) -> Study:
     """A study's file, every arm and evaluation in it checked. Errors: ConfigError."""
     path = Path(path)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path} does not exist; configs/ has studies to start from") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path} is not a TOML file: {error}") from None
+    values = read_toml(path, "configs/ has studies to start from")
     study = validated(Study, {"name": path.stem, **values}, str(path))
     for arm in study.arms:
         for cell in study.cells:

@@ -1,0 +1,63 @@
+"""Files of settings: TOML to sections that check themselves, with errors that name file, key and remedy."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from rarl.errors import ConfigError
+from rarl.registry import nearest
+
+Validated = TypeVar("Validated", bound=BaseModel)
+
+_SHOWN = 60  # characters of a wrong value
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def read_toml(path: Path, missing: str) -> dict[str, Any]:
+    """The tables of a file. `missing` says what there is instead of a file that does not exist. Errors: ConfigError."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path} does not exist; {missing}") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path} is not a TOML file: {error}") from None
+
+
+def validated(cls: type[Validated], values: Mapping[str, Any], source: str) -> Validated:
+    """The section that these values make. Errors: ConfigError with the source, the key and what is allowed there."""
+    try:
+        return cls.model_validate(values)
+    except ValidationError as error:
+        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")  # a key misspelled is missing too
+        raise ConfigError(f"{source}: {_describe(cls, first)}") from None
+
+
+def _describe(cls: type[BaseModel], error: Any) -> str:
+    location = list(error["loc"])
+    key = ".".join(map(str, location))
+    if error["type"] == "missing":
+        return f"{key} is missing"
+    if error["type"] == "extra_forbidden":
+        allowed = _keys(cls, location[:-1])
+        return f"unknown key {key!r}{nearest(str(location[-1]), allowed)} Allowed here: {', '.join(allowed)}"
+    message, given = str(error["msg"]).removeprefix("Value error, "), repr(error["input"])
+    shown = given if len(given) <= _SHOWN else f"{given[:_SHOWN]}..."
+    return f"{key}: {message} (got {shown})" if key else message
+
+
+def _keys(section: Any, location: list[Any]) -> list[str]:
+    """The keys of the section at this place, through tables by name and lists of sections."""
+    for part in location:
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            section = section.model_fields[part].annotation
+        else:
+            section = next(arg for arg in reversed(get_args(section)) if arg is not Ellipsis)
+    return list(section.model_fields)
