@@ -59,7 +59,7 @@ class Case:
         if flipped:
             wanted, words = flip(wanted), flip(words)
         else:
-            asked, words = _gone_is_absent(asked), _gone_is_absent(words)
+            asked, words = _gone_is_absent(_asking(asked, word_set("negation", "verbs_alone"))), _gone_is_absent(words)
         denied = denials(words)
         if True in denied and asks_for_absence(asked, words) and _CUES.isdisjoint(wanted):
             denied = _behind_a_cue(asked, words, denied)  # "what is not seen?", "the appendix is not seen"
@@ -76,6 +76,19 @@ class Case:
 _CUES = frozenset(("no", "not"))
 
 
+@lru_cache(maxsize=1 << 12)
+def _asking(question: Words, openers: frozenset[str]) -> Words:
+    """The sentence that asks, by the word that opens it: not "Q:" before it, nor "answer with yes or no" behind."""
+    start, found = 0, []
+    for at, word in enumerate((*question, ".")):
+        if word in SENTENCE_ENDS or (word == ":" and question[at + 1 : at + 2] and question[at + 1] in openers):
+            if at > start:
+                found.append(question[start : at + (word == "?")])
+            start = at + 1
+    asks = [s for s in found if s[0] in openers] or [s for s in found if s[-1] == "?"]
+    return asks[-1] if asks else question
+
+
 def _gone_is_absent(words: Words) -> Words:
     gone = word_set("polarity", "gone")
     return words if gone.isdisjoint(words) else tuple(["absent" if word in gone else word for word in words])
@@ -89,9 +102,9 @@ def absence() -> frozenset[str]:
 
 def asks_for_absence(question: Words, words: Words) -> bool:
     """Whether the question is what is not there, and the answer says it that way and not "X is wrong"."""
-    after = word_set("negation", "after") - {"absent"}
-    asks = question[:1] and question[0] in word_set("alternatives", "wh") and not absence().isdisjoint(question)
-    return bool(asks) and after.isdisjoint(words)
+    after, wh = word_set("negation", "after") - {"absent"}, word_set("alternatives", "wh")
+    asking = _asking(question, wh)
+    return asking[:1] != () and asking[0] in wh and not absence().isdisjoint(asking) and after.isdisjoint(words)
 
 
 def _behind_a_cue(question: Words, words: Words, denied: tuple[bool, ...]) -> tuple[bool, ...]:

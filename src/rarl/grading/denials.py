@@ -35,7 +35,8 @@ def denials(words: Words) -> tuple[bool, ...]:
             if following in seen or (ends and (found == "no" or words[at - 1] in word_set("negation", "be"))):
                 for place in range(_subject_start(words, at), at):
                     denied[place] = True
-    for at in turns:
+    # What is said of a whole statement comes last: "it is false that a mass is absent".
+    for at in sorted(turns, key=lambda at: words[at + 1 : at + 2] == ("that",)):
         if not _negated_here(words, at):
             _turn(words, at, denied)
     return tuple(denied)

@@ -37,6 +37,9 @@ class Quantity:
         return low, high
 
 
+_BOTH = frozenset({Quantity(Fraction(2), "")})
+
+
 def is_quantity(words: Words) -> bool:
     """Whether the words are numbers and units and nothing else."""
     return bool(quantities(words)) and all(word in _beside() or NUMBER.fullmatch(word) for word in words)
@@ -101,6 +104,8 @@ def grade_number(case: Case) -> Outcome:
     stated = frozenset(_in_unit_of(amount, gold, case.question) for amount in stated)
     dimensions = {amount.dimension for amount in gold}
     stated = frozenset(amount for amount in stated if amount.dimension in dimensions or amount in joined) or stated
+    if not stated and "bilateral" in told and not gold.isdisjoint(_BOTH):
+        stated = _BOTH  # "both kidneys"
     if not stated:
         return wrong("no number")
     if hedged(case, case.prediction):
