@@ -36,7 +36,9 @@ def validated(cls: type[Validated], values: Mapping[str, Any], source: str) -> V
     try:
         return cls.model_validate(values)
     except ValidationError as error:
-        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")  # a key misspelled is missing too
+        first = min(
+            error.errors(), key=lambda each: each["type"] != "extra_forbidden"
+        )  # a key misspelled is missing too
         raise ConfigError(f"{source}: {_describe(cls, first)}") from None
 
 

@@ -276,6 +276,8 @@ OPENINGS = (
     "Hmm, wait.",
     "The image quality is adequate.",
     "Overall, the appearance is typical.",
+    "Having weighed everything, the following should be noted.",
+    "In summary, this has been a detailed and helpful analysis.",
 )
 
 

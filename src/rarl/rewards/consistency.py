@@ -40,7 +40,7 @@ def consistency(row: Row) -> float:
     if not reasoning or not answer or reading is None:
         return 0.0
     undecided = UNDECIDED if substance_of(row) > 0 else 0.0
-    said = {reasoning, reading.stated}  # what only fills may contradict the answer, but it does not lead there
+    said = {reading.text, reading.stated}  # what only fills may contradict the answer, but it does not lead there
     found = [_leads(text, answer, row) for text in sorted(said)]
     return min(undecided if leads is None else float(leads) for leads in found)
 

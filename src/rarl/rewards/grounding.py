@@ -106,15 +106,14 @@ def _query(row: Row, reasoning: str) -> JudgeQuery:
 @rowwise(applies=_has_something_to_check)
 def _by_rules(row: Row) -> float:
     reading = read_row(row)
-    reasoning = row.parsed.reasoning
-    if not reasoning or reading is None:
+    if reading is None:
         return 0.0
     if any(fact.value is not None for fact in row.facts):
         asked = f"{row.question} {row.parsed.answer or ''} {row.gold or ''}"
         choices, free = _parted(row.facts)
-        found = against_facts(reasoning, choices, reading.stated)
-        return (found + against_phrases(reasoning, free, asked, reading.stated) if free else found).f1
-    return against_rationale(reasoning, row.rationale or "", row.question, reading.stated).f1
+        found = against_facts(reading.text, choices, reading.stated)
+        return (found + against_phrases(reading.text, free, asked, reading.stated) if free else found).f1
+    return against_rationale(reading.text, row.rationale or "", row.question, reading.stated).f1
 
 
 def _parted(facts: Sequence[Fact]) -> tuple[list[Fact], list[str]]:

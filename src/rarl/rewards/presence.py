@@ -45,9 +45,14 @@ def _polarity(question: str, answer: str) -> bool | None:
 
 
 def _stance(reasoning: str, question: str) -> bool | None:
-    """What the last sentence that says anything on the question by the rules of grading says; not a bare yes or no."""
+    """What the last sentence that says anything on the question by the rules of grading says; not a bare yes or no.
+
+    That something is sound denies what was asked only by naming it, or where all is: "the ulna is intact".
+    """
+    asked, all_sound = set(content(read(question))), _is_all_sound(reasoning)
     for sentence in reversed(sentences(reasoning)):
-        if not _YES_OR_NO.search(sentence) and (said := _polarity(question, sentence)) is not None:
+        said = None if _YES_OR_NO.search(sentence) else _polarity(question, sentence)
+        if said or (said is False and (all_sound or not asked.isdisjoint(content(read(sentence))))):
             return said
     return None
 

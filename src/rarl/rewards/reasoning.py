@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -15,7 +15,7 @@ from rarl.rewards.filler import is_copied, is_filler, lists_options
 from rarl.rewards.lectures import is_lecture
 from rarl.rewards.medicine import restating
 from rarl.rewards.tampering import tampers
-from rarl.rewards.wording import NEGATORS, content_words, numbers, padded, sentences, stem, wording, words
+from rarl.rewards.wording import NEGATORS, closed, content_words, numbers, padded, sentences, stem, wording, words
 
 LONGEST = 20_000  # characters; a reasoning that is longer is none
 CONCLUSIONS = 2  # sentences that may name the answer without observing anything: "This suggests X. So the answer is X."
@@ -25,6 +25,9 @@ SUPPOSED = 3  # unknown words that such a sentence may hold
 _LABEL = re.compile(  # "Step 2:", "1.", "Findings:"
     r"^\W*(?:step|stage|point|part)?\s*(?:\d{1,2}|[ivx]{1,4})\s*[.:)-]+\s*|^\W*(?:\w+\s+){0,2}\w+\s*:\s+", re.IGNORECASE
 )
+_CLAUSE = re.compile(r"[,;:]\s+(?:and\s+)?|\b(?:but|while|whereas|although)\b", re.IGNORECASE)
+_ARTICLES = frozenset((" a ", " i "))  # letters that are words as well
+_BEFORE_LETTER = (" answer", " option", " choice", " letter", " answer is", " therefore", " thus", " hence")
 _ABBREVIATION = re.compile(r"\b(?:[A-Z]{2,5}|[A-Z]\d{1,2})\b")
 
 
@@ -47,6 +50,7 @@ class Reading:
     hollow: int  # sentences that only fill
     words: int  # all that are more than grammar, numbers and talk about looking, each time they are said
     stated: str  # the sentences that observe or conclude
+    text: str  # all of them, each closed by a mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,9 @@ def read_reasoning(reasoning: str, context: Context) -> Reading:
         reader.take(sentence)
     reader.words += sum(1 for piece in reasoning.split() if not words(piece))  # dots and dashes, standing alone
     observed, own = frozenset(reader.observed), frozenset(reader.own)
-    return Reading(observed, own, reader.claims, reader.hollow, reader.words, " ".join(reader.stated))
+    return Reading(
+        observed, own, reader.claims, reader.hollow, reader.words, " ".join(reader.stated), closed(reasoning)
+    )
 
 
 class _Reader:
@@ -106,10 +112,11 @@ class _Reader:
     def take(self, sentence: str) -> None:
         does, said = self._does(sentence), _Said.of(sentence)
         self.words += sum(len(word) > 1 and not word.isdigit() and word not in _plain() for word in words(sentence))
-        contradicted = any(said.contradicts(earlier) for earlier in self.said)
+        clauses = self._clauses(sentence)
+        contradicted = any(each.contradicts(earlier) for each in (said, *clauses) for earlier in self.said)
         if does in (Sentence.OBSERVES, Sentence.CONCLUDES):
             self.stated.append(sentence)
-        if does is Sentence.HOLLOW or contradicted or any(said.repeats(earlier, self.answer) for earlier in self.said):
+        if does is Sentence.HOLLOW or contradicted or self._repeats(said, clauses):
             self.hollow += 1 + contradicted
         elif does is Sentence.CONCLUDES:
             self.conclusions += 1
@@ -123,7 +130,16 @@ class _Reader:
             found = self._observed(sentence)
             self.observed |= found
             self.own |= found - self.given - wording().attributes
-        self.said.append(said)
+        self.said += dict.fromkeys((said, *clauses))
+
+    def _clauses(self, sentence: str) -> list[_Said]:
+        """What its clauses observe, each by itself, so that no other clause hides what was said before."""
+        return [_Said.of(clause) for clause in _CLAUSE.split(sentence) if self._observed(clause)]
+
+    def _repeats(self, said: _Said, clauses: Sequence[_Said]) -> bool:
+        """Whether it was said before, as a whole or clause by clause."""
+        again = [any(each.repeats(earlier, self.answer) for earlier in self.said) for each in (said, *clauses)]
+        return again[0] or (len(again) > 1 and all(again[1:]))
 
     def _does(self, sentence: str) -> Sentence:
         body = _LABEL.sub("", sentence)
@@ -174,11 +190,14 @@ class _Reader:
     def _names_answer(self, tokens: tuple[str, ...]) -> bool:
         """By its text or another term for it, or where it is an option by its letter."""
         names, answer = {padded(words(self.context.answer))}, normal_words(self.context.answer)
-        if answer and contains(normal_words(" ".join(tokens)), answer):
+        if answer and not names <= _ARTICLES and contains(normal_words(" ".join(tokens)), answer):
             return True
         letters = zip("abcdefghijklmnopqrstuvwxyz", self.context.options, strict=False)
         names |= {padded((letter,)) for letter, option in letters if padded(words(option)) in names}
-        return any(name in padded(tokens) for name in names)
+        text = padded(tokens)
+        return any(name in text for name in names - _ARTICLES) or any(
+            text.endswith(name) or f"{before}{name}" in text for name in names & _ARTICLES for before in _BEFORE_LETTER
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,12 +143,9 @@ def padded(tokens: Iterable[str]) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """Sentences, lines and list items, without empty ones; the number of a list's item stays with it.
-
-    A sentence may lack its mark where the next one opens with a word that is capitalised nowhere else.
-    """
+    """Sentences, lines and list items, without empty ones; the number of a list's item stays with it."""
     found: list[str] = []
-    for piece in _SENTENCE_END.split(_OPENING.sub(_closed, text)):
+    for piece in _SENTENCE_END.split(closed(text)):
         if found and _NUMBERED.fullmatch(found[-1]):
             piece = f"{found.pop()} {piece.strip()}"
         if words(piece):
@@ -156,11 +153,17 @@ def sentences(text: str) -> list[str]:
     return found
 
 
-def _closed(gap: re.Match[str]) -> str:
-    """The gap before a capitalised word as the end of a line, where it opens a sentence."""
+@lru_cache(maxsize=4096)
+def closed(text: str) -> str:
+    """The text with a mark behind sentences that lack it, where the next one opens with a word that is capitalised
+    nowhere else."""
+    return _OPENING.sub(_end_before, text)
+
+
+def _end_before(gap: re.Match[str]) -> str:
     word, known = gap[1].lower(), wording()
     opens = word in known.function_words or word in known.looking_words or word in known.talk_words
-    return "\n" if opens else gap[0]
+    return ".\n" if opens else gap[0]
 
 
 @lru_cache(maxsize=16384)
