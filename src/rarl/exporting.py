@@ -27,7 +27,6 @@ def save_adapter(policy: Policy, config: RunConfig, folder: Path, results: Seque
     alone. Errors: ModelError if the two can't be joined.
     """
     with folder_aside(folder) as aside:
-        policy.network.peft_config["default"].base_model_name_or_path = config.model.base
         policy.network.save_pretrained(aside, save_embedding_layers=False)  # "auto" would ask the hub about the base
         if config.model.adapter:
             _join(Path(config.model.adapter), aside)

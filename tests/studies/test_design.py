@@ -66,6 +66,45 @@ def test_what_is_wrong_is_told_in_one_line(tmp_path, old, new, told):
     assert "\n" not in str(error.value)
 
 
+def test_an_arm_like_another_is_that_one_but_for_what_it_says(tmp_path):
+    text = (
+        TOML
+        + """
+[arms.rl-less]
+title = "RL on less"
+like = "rl"
+config.data.limit = 4
+[arms.rl-least]
+title = "RL on the least"
+like = "rl-less"
+config.data.limit = 2
+config.reward.weights = { accuracy = 1.0 }
+"""
+    )
+    study = load_study(write(tmp_path, text))
+    least, rl = study.config("rl-least", 3), study.config("rl", 3)
+    assert (least.data.limit, rl.data.limit) == (2, 8)
+    assert least.prompt == rl.prompt
+    assert least.reward.weights == {"accuracy": 1.0}
+    assert study.root("rl-least") == "rl"
+    with pytest.raises(ConfigError, match="arm rl-less: like names 'later', which is no arm above it"):
+        load_study(write(tmp_path, text.replace('like = "rl"', 'like = "later"')))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[search]\nkey = "train.lr"\nvalues = [1e-3, 2e-3]\nseeds = [3]\n', "a seed of the study's is among them"),
+        ('[search]\nkey = "train.lr"\nvalues = [1e-3]\nseeds = [100]\n', "search.values"),
+        ('[validation]\nsplit = "test"\n', "test is a set of the study's as well"),
+        ('[validation]\nmetric = "acuracy"\n', "did you mean 'accuracy'"),
+    ],
+)
+def test_what_is_wrong_with_a_search(tmp_path, text, told):
+    with pytest.raises(ConfigError, match=told):
+        load_study(write(tmp_path, TOML + text))
+
+
 def test_a_file_that_is_none(tmp_path):
     with pytest.raises(ConfigError, match="does not exist"):
         load_study(tmp_path / "none.toml")

@@ -59,6 +59,8 @@ class Policy:
         processor = Processor.load(resolve_base(model.base), model.max_vision_tokens)
         policy = cls(load_base(model), processor, lora, draws, features_folder(model))
         policy.language.checkpointing = model.gradient_checkpointing
+        if lora is not None:
+            policy.network.peft_config["default"].base_model_name_or_path = model.base  # as the user knows it
         return policy
 
     @property

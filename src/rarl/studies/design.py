@@ -12,6 +12,7 @@ import tomli_w
 from pydantic import Field, model_validator
 
 from rarl.config import Control, RunConfig
+from rarl.errors import ConfigError
 from rarl.evaluation.protocols import ALL
 from rarl.registry import nearest
 from rarl.sections import Section, read_toml, validated
@@ -31,12 +32,30 @@ class Arm(Section):
     """One way of fine-tuning, or none."""
 
     title: str
+    like: str = ""  # another arm, of which this is a variant: what is not given here is as there
     trained: bool = True  # false: the base as it is
     native: Prompting = "think"  # the shape that it was trained in
     needs: Literal["", "rationale", "facts"] = ""  # what every training example must have, or the arm is skipped
-    config: dict[str, Any] = Field(
-        default_factory=dict
-    )  # sections of a run's configuration, over those that all arms share
+    early_stop: bool = False  # true: of its checkpoints the best on validation data, not the last
+    config: dict[str, Any] = Field({})  # sections of a run's configuration, over those that all arms share
+
+
+class Validation(Section):
+    """The questions by which settings and checkpoints are chosen; no result is computed from them."""
+
+    split: str = "validation"
+    metric: str = "accuracy"
+
+
+class Search(Section):
+    """One setting of each arm, chosen on validation data before the study: as many runs for every arm.
+
+    An arm that is like another one takes over what was found for that.
+    """
+
+    key: str
+    values: tuple[float, ...] = Field(min_length=2)
+    seeds: tuple[int, ...] = Field(min_length=1)  # other ones than the study's
 
 
 class StudySet(Section):
@@ -47,7 +66,7 @@ class StudySet(Section):
     split: str
     data: str = ""  # empty: the data set of the training examples
     root: str = ""
-    options: dict[str, Any] = Field(default_factory=dict)
+    options: dict[str, Any] = Field({})
     control: Control = Control.NONE
 
 
@@ -97,8 +116,10 @@ class Study(Section):
     seeds: tuple[int, ...] = Field(min_length=1)
     shapes: tuple[Prompting, ...] = ("think", "direct")
     metrics: tuple[str, ...] = ("accuracy", "reasoning")
-    frozen: dict[Literal["checkpoint", "wordings", "instructions"], str] = Field(default_factory=dict)
-    common: dict[str, Any] = Field(default_factory=dict)  # sections of a run's configuration that all arms share
+    frozen: dict[Literal["checkpoint", "wordings", "instructions"], str] = Field({})
+    validation: Validation = Validation()
+    search: Search | None = None
+    common: dict[str, Any] = Field({})  # sections of a run's configuration that all arms share
     arms: dict[str, Arm] = Field(min_length=1)
     sets: dict[str, StudySet] = Field(min_length=1)
     claims: tuple[Claim, ...] = ()
@@ -110,12 +131,41 @@ class Study(Section):
     def config(self, arm: str, seed: int) -> RunConfig:
         """The arm's training run. Errors: ConfigError."""
         fixed = {"run": {"seed": seed, "name": f"{arm}-{seed}"}, "eval": {"enabled": False}}
-        values = _merged(_merged(self.common, self.arms[arm].config), fixed)
+        values = merged(merged(self.common, self.arms[arm].config), fixed)
         return validated(RunConfig, values, f"arm {arm}")
 
     def evaluation(self, arm: str, seed: int, cell: Cell, adapter: str) -> RunConfig:
         """How a cell is evaluated: as the arm's run says, on the set's questions."""
-        config, found = self.config(arm, seed), self.sets[cell.name]
+        return self._asked(self.config(arm, seed), self.sets[cell.name], cell.shape, adapter)
+
+    def validated_on(self, config: RunConfig, arm: str, adapter: str) -> RunConfig:
+        """How this training of an arm is validated: by its own prompting."""
+        questions = StudySet(title="validation", role="in-domain", split=self.validation.split)
+        return self._asked(config, questions, self.arms[arm].native, adapter)
+
+    def with_found(self, found: Mapping[str, float]) -> Study:
+        """The study with what a search found for its arms, and for those that are like them."""
+        study = self
+        for name in self.arms:
+            if self.search and (root := self.root(name)) in found:
+                study = study.with_setting(name, self.search.key, found[root])
+        return study
+
+    def with_setting(self, arm: str, key: str, value: Any) -> Study:
+        """The study with one setting of an arm's changed."""
+        for name in reversed(key.split(".")):
+            value = {name: value}
+        changed = self.arms[arm].model_copy(update={"config": merged(self.arms[arm].config, value)})
+        return self.model_copy(update={"arms": {**self.arms, arm: changed}})
+
+    def root(self, arm: str) -> str:
+        """The arm that this one is a variant of in the end; itself where it is none."""
+        while self.arms[arm].like:
+            arm = self.arms[arm].like
+        return arm
+
+    @staticmethod
+    def _asked(config: RunConfig, found: StudySet, shape: Prompting, adapter: str) -> RunConfig:
         own = bool(found.data)
         data = {
             "name": found.data or config.data.name,
@@ -126,9 +176,9 @@ class Study(Section):
         changes = {
             "model": {"adapter": adapter},
             "data": data,
-            "eval": {"enabled": True, "shape": cell.shape, "control": found.control, "baselines": False},
+            "eval": {"enabled": True, "shape": shape, "control": found.control, "baselines": False},
         }
-        return validated(RunConfig, _merged(config.model_dump(exclude_none=True), changes), f"set {cell.name}")
+        return validated(RunConfig, merged(config.model_dump(exclude_none=True), changes), f"set {found.title}")
 
     def to_toml(self) -> str:
         return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
@@ -140,7 +190,7 @@ class Study(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        for wrong in (*self._wrong_names(), *self._wrong_claims()):
+        for wrong in (*self._wrong_names(), *self._wrong_search(), *self._wrong_claims()):
             raise ValueError(wrong)
         return self
 
@@ -153,6 +203,14 @@ class Study(Section):
         for metric in self.metrics:
             if metric not in ALL:
                 yield f"metrics: unknown {metric!r}{nearest(metric, ALL)} Known: {', '.join(ALL)}"
+
+    def _wrong_search(self) -> Iterator[str]:
+        if self.validation.metric not in ALL:
+            yield f"validation.metric: unknown {self.validation.metric!r}{nearest(self.validation.metric, ALL)}"
+        if any(found.split == self.validation.split and not found.data for found in self.sets.values()):
+            yield f"validation.split: {self.validation.split} is a set of the study's as well"
+        if self.search and set(self.search.seeds) & set(self.seeds):
+            yield "search.seeds: a seed of the study's is among them"
 
     def _wrong_claims(self) -> Iterator[str]:
         for number, claim in enumerate(self.claims, start=1):
@@ -178,23 +236,36 @@ class Study(Section):
 
 
 def load_study(path: str | Path) -> Study:
-    """A study's file, every arm and evaluation in it checked. Errors: ConfigError."""
+    """A study's file, over the one beside it that it `extends`; every arm and evaluation checked. Errors: ConfigError."""
     path = Path(path)
     values = read_toml(path, "configs/ has studies to start from")
-    study = validated(Study, {"name": path.stem, **values}, str(path))
+    if extends := values.pop("extends", None):
+        values = merged(read_toml(path.with_name(str(extends)), f"it is what {path} extends"), values)
+    study = _inherited(validated(Study, {"name": path.stem, **values}, str(path)))
     for arm in study.arms:
         for cell in study.cells:
             study.evaluation(arm, study.seeds[0], cell, "")
     return study
 
 
-def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def _inherited(study: Study) -> Study:
+    """Every arm with what it takes over from the one that it is like. Errors: ConfigError."""
+    arms: dict[str, Arm] = {}
+    for name, arm in study.arms.items():
+        if arm.like and arm.like not in arms:
+            raise ConfigError(f"arm {name}: like names {arm.like!r}, which is no arm above it")
+        above = arms[arm.like].model_dump(exclude_unset=True) if arm.like else {}
+        arms[name] = Arm.model_validate(merged(above, arm.model_dump(exclude_unset=True)))
+    return study.model_copy(update={"arms": arms})
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Tables are merged key by key, everything else is replaced; reward.weights and data.options as they are given."""
-    merged = dict(values)
+    new = dict(values)
     for key, value in changes.items():
-        old = merged.get(key)
+        old = new.get(key)
         if isinstance(old, Mapping) and isinstance(value, Mapping) and key not in ("weights", "gates", "options"):
-            merged[key] = _merged(old, value)
+            new[key] = merged(old, value)
         else:
-            merged[key] = value
-    return merged
+            new[key] = value
+    return new

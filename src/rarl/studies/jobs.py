@@ -1,55 +1,132 @@
-"""One arm under one seed: train it, evaluate it on every set, note what it cost. Done parts are never repeated."""
+"""What a study is made of: an arm trained and evaluated under a seed, or trained on trial. Nothing is repeated."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from rarl.assembly import resume, train
+from rarl.config import RunConfig
 from rarl.evaluating import evaluate_configs
+from rarl.evaluation import read_records
+from rarl.evaluation.protocols import values
 from rarl.runlog import RunFolder, read_json, write_json
 from rarl.studies.design import Study
 
+RESOURCES, STOPPED, TRIED = "resources.json", "early-stop.json", "tried.json"
+
+
+class Work(Protocol):
+    """Work for a process of its own, since peak memory is the process's."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        ...
+
+    def folder(self, out: Path) -> Path: ...
+
+    def is_done(self, study: Study, out: Path) -> bool:
+        """Whether everything of it is on disk."""
+        ...
+
+    def run(self, study: Study, out: Path) -> None:
+        """Do what is not done yet. Errors: RarlError."""
+        ...
+
 
 class Job(NamedTuple):
-    """An arm under a seed, in a folder of the study's."""
+    """An arm under a seed, in a folder of the study's: trained, and asked every set."""
 
     arm: str
     seed: int
 
-    def folder(self, study: Path) -> Path:
-        return study / "arms" / self.arm / f"seed-{self.seed}"
+    @property
+    def name(self) -> str:
+        return f"arm {self.arm}, seed {self.seed}"
+
+    def folder(self, out: Path) -> Path:
+        return out / "arms" / self.arm / f"seed-{self.seed}"
+
+    def is_done(self, study: Study, out: Path) -> bool:
+        folder = self.folder(out)
+        trained = (folder / RESOURCES).is_file() or not study.arms[self.arm].trained
+        return trained and all((folder / cell.folder / "summary.json").is_file() for cell in study.cells)
+
+    def run(self, study: Study, out: Path) -> None:
+        folder, adapter = self.folder(out), ""
+        if study.arms[self.arm].trained:
+            adapter = str(self._trained(study, folder))
+        configs = {folder / cell.folder: study.evaluation(self.arm, self.seed, cell, adapter) for cell in study.cells}
+        missing = {place: config for place, config in configs.items() if not (place / "summary.json").is_file()}
+        if missing:
+            evaluate_configs(missing)
+
+    def _trained(self, study: Study, folder: Path) -> Path:
+        """The arm's adapter, after training or going on with it."""
+        config = study.config(self.arm, self.seed)
+        run = trained(config, folder / "run")
+        if not (folder / RESOURCES).is_file():
+            write_json(folder / RESOURCES, _costs(run))
+        if not study.arms[self.arm].early_stop:
+            return run.adapter
+        return _best_checkpoint(study, config, self.arm, run, folder)
 
 
-def is_done(job: Job, study: Study, out: Path) -> bool:
-    """Whether everything of the job is on disk."""
-    folder = job.folder(out)
-    trained = (folder / "resources.json").is_file() or not study.arms[job.arm].trained
-    return trained and all((folder / cell.folder / "summary.json").is_file() for cell in study.cells)
+class Trial(NamedTuple):
+    """An arm with a setting on trial, under a seed of the search's: trained, and asked the validation data."""
+
+    arm: str
+    seed: int
+    value: float
+
+    @property
+    def name(self) -> str:
+        return f"search, {self.arm} with {self.value:g}, seed {self.seed}"
+
+    def folder(self, out: Path) -> Path:
+        return out / "search" / self.arm / f"{self.value:g}" / f"seed-{self.seed}"
+
+    def is_done(self, study: Study, out: Path) -> bool:
+        return (self.folder(out) / TRIED).is_file()
+
+    def run(self, study: Study, out: Path) -> None:
+        assert study.search is not None
+        folder = self.folder(out)
+        config = study.with_setting(self.arm, study.search.key, self.value).config(self.arm, self.seed)
+        run = trained(config, folder / "run")
+        place = folder / "validation"
+        evaluate_configs({place: study.validated_on(config, self.arm, str(run.adapter))})
+        write_json(folder / TRIED, {"value": self.value, "seed": self.seed, "mean": _mean(study, place)})
 
 
-def run_job(job: Job, study: Study, out: Path) -> None:
-    """Do what is not done yet. In a process of its own, since peak memory is the process's. Errors: RarlError."""
-    folder, adapter = job.folder(out), ""
-    if study.arms[job.arm].trained:
-        adapter = str(_trained(job, study, folder))
-    configs = {folder / cell.folder: study.evaluation(job.arm, job.seed, cell, adapter) for cell in study.cells}
-    missing = {place: config for place, config in configs.items() if not (place / "summary.json").is_file()}
-    if missing:
-        evaluate_configs(missing)
+def trained(config: RunConfig, path: Path) -> RunFolder:
+    """The run of this configuration at its end, made or gone on with."""
+    if not (path / "config.toml").is_file():
+        train(config, out=path)
+    elif not RunFolder.open(path).adapter.is_dir():
+        resume(path)
+    return RunFolder.open(path)
 
 
-def _trained(job: Job, study: Study, folder: Path) -> Path:
-    """The arm's adapter, after training or going on with it."""
-    path, costs = folder / "run", folder / "resources.json"
-    if not costs.is_file():
-        run = RunFolder.open(path) if (path / "config.toml").is_file() else None
-        if run is None:
-            train(study.config(job.arm, job.seed), out=path)
-        else:
-            resume(path)
-        write_json(costs, _costs(RunFolder.open(path)))
-    return RunFolder.open(path).adapter
+def _best_checkpoint(study: Study, config: RunConfig, arm: str, run: RunFolder, folder: Path) -> Path:
+    """The adapter of the checkpoint that does best on validation data, the earliest of equals."""
+    checkpoints = dict(run.checkpoints())
+    if not (folder / STOPPED).is_file():
+        places = {step: folder / "validation" / f"step-{step:06d}" for step in checkpoints}
+        for step, place in places.items():
+            if not (place / "summary.json").is_file():
+                adapter = str(checkpoints[step] / "adapter")
+                evaluate_configs({place: study.validated_on(config, arm, adapter)})
+        means = {step: _mean(study, place) for step, place in places.items()}
+        write_json(folder / STOPPED, {"step": max(means, key=means.__getitem__), "means": means})
+    return checkpoints[read_json(folder / STOPPED)["step"]] / "adapter"
+
+
+def _mean(study: Study, folder: Path) -> float:
+    """The validation metric over the answers that have one."""
+    found = [value for value in values(read_records(folder), study.validation.metric).values() if value is not None]
+    return sum(found) / len(found)
 
 
 def _costs(run: RunFolder) -> dict[str, float]:

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 from rarl.runlog import read_json, read_rows
 from rarl.studies.design import COSTS, Cell, Claim, Contrast
 from rarl.studies.effects import Effect
+from rarl.studies.jobs import STOPPED, Job
 from rarl.studies.results import ClaimResult, StudyResults
+from rarl.studies.searching import SEARCH
 
 SESSIONS = "sessions.jsonl"
 BESIDE = ("by native prompts", "beyond in domain")  # further effects of a claim
@@ -57,6 +59,32 @@ def costs_table(results: StudyResults) -> Table:
     return Table("Costs of training", ("arm", *COSTS.values()), rows)
 
 
+def search_table(results: StudyResults) -> Table | None:
+    """What the search tried for each arm, in per cent, and what it took; None without one."""
+    search = results.study.search
+    if search is None:
+        return None
+    arms = read_json(results.folder / SEARCH)["arms"]
+    values = [f"{value:g}" for value in search.values]
+    rows = [
+        (results.study.arms[arm].title, *(f"{100 * found['means'][v]:.1f}" for v in values), f"{found['chosen']:g}")
+        for arm, found in arms.items()
+    ]
+    title = f"Search: {results.study.validation.metric} on validation data by {search.key}"
+    return Table(f"{title}, {len(search.seeds)} seeds", ("arm", *values, "taken"), rows)
+
+
+def stops_table(results: StudyResults) -> Table | None:
+    """The steps at which arms were stopped early; None where none is."""
+    study = results.study
+    rows = []
+    for name, arm in study.arms.items():
+        if arm.early_stop and name in results.table:
+            files = (Job(name, seed).folder(results.folder) / STOPPED for seed in study.seeds)
+            rows.append((arm.title, ", ".join(str(read_json(file)["step"]) for file in files)))
+    return Table("Early stops, by seed", ("arm", "best step on validation data"), rows) if rows else None
+
+
 def all_tables(results: StudyResults) -> Iterator[Table]:
     """Those of the page, in its order."""
     yield claims_table(results)
@@ -66,6 +94,9 @@ def all_tables(results: StudyResults) -> Iterator[Table]:
             if table.rows:
                 yield table
     yield costs_table(results)
+    for extra in (search_table(results), stops_table(results)):
+        if extra:
+            yield extra
 
 
 def study_page(results: StudyResults) -> str:

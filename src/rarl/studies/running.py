@@ -20,9 +20,10 @@ from rarl.policy.loading import pick_device
 from rarl.runlog import require_free, write_json, write_text
 from rarl.studies.design import Study, load_study
 from rarl.studies.frozen import require_frozen
-from rarl.studies.jobs import Job, is_done, run_job
+from rarl.studies.jobs import Job, Work
 from rarl.studies.pages import SESSIONS, study_page
 from rarl.studies.results import StudyResults, read_study
+from rarl.studies.searching import chosen, trials
 from rarl.terminal import progress
 
 FROZEN, PAGE = "study.toml", "results.md"
@@ -39,10 +40,13 @@ def run_study(path: str | Path, *, out: Path | None = None, workers: int | None 
     out = out or Path("runs") / study.name
     _freeze(study, out)
     skipped = skipped_arms(study)
-    jobs = [Job(arm, seed) for seed in study.seeds for arm in study.arms if arm not in skipped]
-    missing = [job for job in jobs if not is_done(job, study, out)]
-    with _session(out, len(missing)):
-        _run_all(missing, study, out, workers or _workers(study))
+    workers = workers or _workers(study)
+    with _session(out) as done:
+        tried = trials(study, skipped)
+        done += _run_all(tried, study, out, workers, "search")
+        found = study.with_found(chosen(study, out, tried))
+        jobs = [Job(arm, seed) for seed in study.seeds for arm in study.arms if arm not in skipped]
+        done += _run_all(jobs, found, out, workers, "study")
     results = read_study(study, out, skipped)
     write_text(out / PAGE, study_page(results))
     return results
@@ -62,15 +66,16 @@ def skipped_arms(study: Study) -> dict[str, str]:
 
 
 @contextmanager
-def _session(out: Path, jobs: int) -> Iterator[None]:
-    """Adds how long this call worked to those before it."""
+def _session(out: Path) -> Iterator[list[Work]]:
+    """Adds how long this call worked, on what it is given to hold, to those before it."""
     start = perf_counter()
+    done: list[Work] = []
     try:
-        yield
+        yield done
     finally:
-        if jobs:
+        if done:
             with (out / SESSIONS).open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"jobs": jobs, "seconds": perf_counter() - start}) + "\n")
+                file.write(json.dumps({"jobs": len(done), "seconds": perf_counter() - start}) + "\n")
 
 
 def _freeze(study: Study, out: Path) -> None:
@@ -95,21 +100,23 @@ def _workers(study: Study) -> int:
     return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) if tiny else 1
 
 
-def _run_all(jobs: Sequence[Job], study: Study, out: Path, workers: int) -> None:
-    """Each job in a process of its own. The first error stops those that wait; those that run finish first."""
-    if not jobs:
+def _run_all(jobs: Sequence[Work], study: Study, out: Path, workers: int, label: str) -> Iterator[Work]:
+    """What is missing, each job in a process of its own; every one when it is done. The first error stops those that
+    wait; those that run finish first."""
+    missing = [job for job in jobs if not job.is_done(study, out)]
+    if not missing:
         return
     with ProcessPoolExecutor(workers, mp_context=_processes(), max_tasks_per_child=1) as pool:
-        running = {pool.submit(_logged, job, study, out): job for job in jobs}
+        running = {pool.submit(_logged, job, study, out): job for job in missing}
         try:
-            for done in progress(as_completed(running), "study", total=len(jobs), after=0.0):
+            for done in progress(as_completed(running), label, total=len(missing), after=0.0):
                 done.result()
+                yield running[done]
         except BaseException as error:
             pool.shutdown(cancel_futures=True)
             if not isinstance(error, RarlError):
                 raise
-            job = running[done]
-            raise RarlError(f"arm {job.arm}, seed {job.seed}: {error}; run the study again to go on") from error
+            raise RarlError(f"{running[done].name}: {error}; run the study again to go on") from error
 
 
 def _processes() -> BaseContext:
@@ -121,12 +128,12 @@ def _processes() -> BaseContext:
     return processes
 
 
-def _logged(job: Job, study: Study, out: Path) -> None:
+def _logged(job: Work, study: Study, out: Path) -> None:
     """The job, with what it says in a file of its folder: several share the terminal."""
     log = job.folder(out) / "log.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
     with _into(log):
-        run_job(job, study, out)
+        job.run(study, out)
 
 
 @contextmanager

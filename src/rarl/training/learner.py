@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import torch
+from peft import set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from rarl.config import Train
@@ -29,6 +30,7 @@ class Learner:
 
     def __init__(self, policy: Policy, config: Train) -> None:
         self._config = config
+        self._network = policy.network
         self._named = {name: value for name, value in policy.network.named_parameters() if value.requires_grad}
         self._optimizer = torch.optim.AdamW(
             self._named.values(), lr=config.lr, betas=BETAS, weight_decay=config.weight_decay
@@ -56,10 +58,11 @@ class Learner:
         return norm, rate
 
     def save(self, folder: Path, config_digest: str) -> None:
-        """Adapter, optimizer and step into a folder: all that cannot be computed again."""
-        save_file(
-            {name: value.detach().contiguous() for name, value in self._named.items()}, folder / "adapter.safetensors"
-        )
+        """Adapter, in PEFT's format, optimizer and step into a folder: all that cannot be computed again.
+
+        The adapter counts on what the run began with: on the base, or on the base with another adapter.
+        """
+        self._network.save_pretrained(folder / "adapter", save_embedding_layers=False)
         moments = {
             f"{key}/{name}": self._optimizer.state[value][key].contiguous()
             for name, value in self._named.items()
@@ -73,8 +76,7 @@ class Learner:
         state = json.loads((folder / "state.json").read_text())
         if state["config"] != config_digest:
             raise RunFolderError(f"{folder} was written under another configuration; start a new run")
-        for name, tensor in load_file(folder / "adapter.safetensors").items():
-            self._named[name].data.copy_(tensor)
+        set_peft_model_state_dict(self._network, load_file(folder / "adapter" / "adapter_model.safetensors"))
         for key, tensor in load_file(folder / "optimizer.safetensors").items():
             moment, _, name = key.partition("/")
             parameter = self._named[name]
