@@ -236,7 +236,7 @@ class Study(Section):
 
 
 def load_study(path: str | Path) -> Study:
-    """A study's file, over the one beside it that it `extends`; every arm and evaluation checked. Errors: ConfigError."""
+    """A study's file, over the one beside it that it `extends`, every arm and evaluation checked. ConfigError else."""
     path = Path(path)
     values = read_toml(path, "configs/ has studies to start from")
     if extends := values.pop("extends", None):
