@@ -71,9 +71,9 @@ def make(path, *, before=range(10), after=range(5, 20), evaluated=True):
     return folder
 
 
-def evaluation(folder, stage, records):
-    settings = {"data": folder.config.data.name, "split": "test", "seed": 0}
-    place = folder.evaluation(settings["data"], "test", stage)
+def evaluation(folder, stage, records, split="test"):
+    settings = {"data": folder.config.data.name, "split": split, "seed": 0}
+    place = folder.evaluation(settings["data"], split, stage)
     place.mkdir(parents=True)
     store.append(place, records)
     write_json(place / store.SETTINGS, settings)

@@ -32,10 +32,11 @@ CHANGES = ("improved", "worse", "still-wrong", "right")
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """The examples of a page; `shown` tells of each set how many of how many there are."""
+    """The examples of a page; `shown` tells of each set how many of how many there are, `drawn` if any are left out."""
 
     cards: Sequence[Card]
     shown: Sequence[str]
+    drawn: bool = False
 
     @property
     def changes(self) -> bool:
@@ -61,18 +62,20 @@ def browse(
     rank = _ranks(seed)
     cards: list[Card] = []
     shown: list[str] = []
+    drawn = False
     for each in sets:
         mine = choose(_cards(each), count // len(sets), rank)
         cards += [library.illustrated(card, each.runs) for card in mine]
         total = len({record.id for member in each.members for record in member.evaluation.records})
         shown.append(f"{len(mine):,} of {total:,} questions of {each.title}")
+        drawn |= len(mine) < total
     for source in sources:
         mine = _training_cards(source, len(sources), count)
         cards += [library.trained(card, source) for card in mine]
         if mine:
             of = f" of {source.label}" if len(sources) > 1 else ""
             shown.append(f"{len(mine):,} of {source.rollouts.questions:,} questions that came up in training{of}")
-    return Browser(cards, shown)
+    return Browser(cards, shown, drawn)
 
 
 def choose(cards: Sequence[Card], count: int, rank: Rank) -> list[Card]:

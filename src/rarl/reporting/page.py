@@ -124,8 +124,11 @@ def _sentences(sources: Sequence[Source], comparison: Comparison | None) -> list
 
 
 def _name(text: str) -> str:
-    """A data set or model as people call it: of a path its last part."""
-    return PurePath(text).name if text.startswith(("/", "~", ".")) else text
+    """A data set or model as people call it: of a path its last part, and of a run's adapter the run's too."""
+    path = PurePath(text)
+    if path.name == "adapter":
+        return "/".join(path.parts[-2:])
+    return path.name if text.startswith(("/", "~", ".")) else text
 
 
 def _asset(name: str) -> str:

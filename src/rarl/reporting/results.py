@@ -70,8 +70,8 @@ class Result:
     @property
     def title(self) -> str:
         """The set and split, the control that its questions were asked under, and when, if not at the end."""
-        when = "" if self.step is None else f", step {self.step}" if self.step else ", before training"
-        return asked_of(self.after.summary) + when + (f" ({self.way})" if self.way else "")
+        when = "" if self.step is None else f"step {self.step}" if self.step else "before training"
+        return asked_of(self.after.summary) + "".join(f" ({each})" for each in (when, self.way) if each)
 
     def difference(self, metric: str) -> Estimate | None:
         """After minus before on the same questions, None without a before."""
