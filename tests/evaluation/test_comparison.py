@@ -7,7 +7,7 @@ import pytest
 from evaluation.scripted import record
 from rarl.environment import VERSION
 from rarl.errors import RarlError, RunFolderError
-from rarl.evaluation import compare
+from rarl.evaluation import compare, estimate
 from rarl.evaluation import records as store
 from rarl.types import EvalRecord, Grade, QuestionKind, Verdict
 
@@ -175,3 +175,14 @@ def test_runs_of_different_versions_are_named_where_they_say_it(tmp_path: Path) 
     [note] = [note for note in compare(folders).notes if "versions" in note]
     assert note.startswith("the runs were made with different versions of rarl (a with 0.1.0, b with 0.2.0):")
     assert not any("versions" in note for note in compare([folders[0], folders[2]]).notes)
+
+
+def test_intervals_are_those_of_the_first_runs_summary(tmp_path: Path) -> None:
+    right = [number % 3 > 0 for number in range(40)]
+    folders = [evaluation(tmp_path / name, right) for name in ("a", "b")]
+    (folders[0] / "settings.json").write_text(json.dumps({"data": "ward.py:load", "split": "test", "seed": 7}))
+    clusters = [f"c{number // 2}" for number in range(40)]
+    first, second = (estimate(list(map(float, right)), clusters, seed=seed) for seed in (7, 0))
+    assert (first.low, first.high) != (second.low, second.high)
+    assert {line.found for line in compare(folders).lines} == {first}
+    assert {line.found for line in compare(folders, seed=0).lines} == {second}

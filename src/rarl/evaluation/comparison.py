@@ -50,17 +50,21 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One run's evaluation of one data set; `seen`: its judge was shown the images."""
+    """One run's evaluation of one data set; `seen`: its judge was shown the images; `seed` drew its intervals."""
 
     run: str
     records: Mapping[str, EvalRecord]
     seen: bool = False
+    seed: int = 0
 
 
-def compare(folders: Sequence[str | Path], *, metrics: Sequence[str] | None = None, seed: int = 0) -> Comparison:
+def compare(
+    folders: Sequence[str | Path], *, metrics: Sequence[str] | None = None, seed: int | None = None
+) -> Comparison:
     """Every run beside the first, on each data set and split that all have: folders of runs or of evaluations.
 
-    `metrics` are names of docs/evaluation.md; by default those of COMPARED that apply in every run. Errors:
+    `metrics` are names of docs/evaluation.md; by default those of COMPARED that apply in every run, and `seed`
+    is the first run's own, so that intervals are those of its summary where all questions are shared. Errors:
     RunFolderError for fewer than two folders, one without an evaluation, none in common, or other questions.
     """
     if len(folders) < 2:
@@ -88,7 +92,7 @@ def compare(folders: Sequence[str | Path], *, metrics: Sequence[str] | None = No
             if note := _other_judges(data, metric, sides) or _nowhere(data, metric, sides):
                 notes.append(note)
             else:
-                lines += _lines(data, metric, sides, ids, seed)
+                lines += _lines(data, metric, sides, ids, sides[0].seed if seed is None else seed)
         if len({sides[0].records[item].cluster for item in ids}) < FEW:
             notes.append(f"{data} has fewer than {FEW} clusters: its intervals are unreliable")
     return Comparison(tuple(names), tuple(_corrected(lines)), unshared, tuple(notes))
@@ -126,7 +130,8 @@ def _title(settings: Mapping[str, Any], place: Path) -> str:
 
 def _side(run: str, folder: Path) -> _Side:
     judge = read_json(folder / JUDGE) if (folder / JUDGE).is_file() else {}
-    return _Side(run, {record.id: record for record in read_records(folder)}, bool(judge.get("send_images")))
+    records = {record.id: record for record in read_records(folder)}
+    return _Side(run, records, bool(judge.get("send_images")), int(read_json(folder / SETTINGS).get("seed", 0)))
 
 
 def _shared(data: str, sides: Sequence[_Side]) -> list[str]:
