@@ -53,8 +53,9 @@ def make(path, *, before=range(10), after=range(5, 20), evaluated=True):
     for number in range(20):
         Image.new("RGB", (400, 300), (number, 0, 0)).save(path.parent / f"{number}.png")
     names = {"data.name": f"{loader}:load", "data.root": str(path.parent), "run.name": "trial", "model.base": "tiny"}
+    changes = {**names, "train.steps": 3}
     folder = RunFolder.create(
-        path, RunConfig().override([f"{key}={json.dumps(value)}" for key, value in names.items()])
+        path, RunConfig().override([f"{key}={json.dumps(value)}" for key, value in changes.items()])
     )
     for step, reward in ((1, 0.25), (2, 0.5), (3, 0.75)):
         values = {
@@ -70,9 +71,9 @@ def make(path, *, before=range(10), after=range(5, 20), evaluated=True):
     return folder
 
 
-def evaluation(folder, stage, records):
-    settings = {"data": folder.config.data.name, "split": "test", "seed": 0}
-    place = folder.evaluation(settings["data"], "test", stage)
+def evaluation(folder, stage, records, split="test"):
+    settings = {"data": folder.config.data.name, "split": split, "seed": 0}
+    place = folder.evaluation(settings["data"], split, stage)
     place.mkdir(parents=True)
     store.append(place, records)
     write_json(place / store.SETTINGS, settings)

@@ -203,6 +203,8 @@ def test_export_merges(command, calls):
             "did you mean 'limit'",
         ),
         (["report", "none"], "is no run folder"),
+        (["report", "none", "--set", "train.steps=3"], "--set train.steps=3: a report takes report.images alone"),
+        (["report", "none", "--set", "report.imags=false"], "did you mean 'images'"),
         (["data", "show", "phantm", "--split", "test"], "unknown data set 'phantm'; did you mean 'phantom'?"),
     ],
 )

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from evaluation.scripted import record
+from rarl.environment import VERSION
 from rarl.errors import RarlError, RunFolderError
-from rarl.evaluation import compare
+from rarl.evaluation import compare, estimate
 from rarl.evaluation import records as store
 from rarl.types import EvalRecord, Grade, QuestionKind, Verdict
 
@@ -102,9 +103,9 @@ def test_the_evaluation_after_training_is_a_runs(tmp_path: Path) -> None:
     assert [line.found.mean for line in found.lines] == [0.0, 1.0]
 
 
-def test_runs_of_one_name_are_called_by_their_paths(tmp_path: Path) -> None:
+def test_runs_of_one_name_are_called_by_as_much_of_their_paths_as_differs(tmp_path: Path) -> None:
     found = compare([evaluation(tmp_path / "a/eval-1", ALL), evaluation(tmp_path / "b/eval-1", NONE)])
-    assert found.runs == (str(tmp_path / "a/eval-1"), str(tmp_path / "b/eval-1"))
+    assert found.runs == ("a/eval-1", "b/eval-1")
 
 
 def verdicts(judge: str, value: float | None) -> dict[str, Verdict]:
@@ -124,7 +125,7 @@ def test_other_judges_are_not_compared(tmp_path: Path) -> None:
     folders = [evaluation(tmp_path / name, ALL, verdicts=verdicts(name, 1.0)) for name in ("a", "b")]
     found = compare(folders)
     assert {line.metric for line in found.lines} == {"accuracy"}
-    assert "judge_correctness on ward.py:load, test is left out: judged by a (r1) and by b (r1)" in found.notes
+    assert "judge correctness on ward.py:load, test is left out: judged by a (r1) and by b (r1)" in found.notes
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:
@@ -136,6 +137,52 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         compare([folder, tmp_path / "empty"])
     with pytest.raises(RarlError, match="unknown metric 'acuracy'; did you mean 'accuracy'"):
         compare([folder, folder], metrics=["acuracy"])
+    with pytest.raises(RunFolderError, match="a: the same folder twice; give each once"):
+        compare([folder, tmp_path / "empty" / ".." / "a"])
     (folder / "settings.json").write_text(json.dumps({"data": "ward"}))
     with pytest.raises(RunFolderError, match=r"settings\.json is damaged"):
-        compare([folder, folder])
+        compare([folder, evaluation(tmp_path / "b", ALL)])
+
+
+def test_a_judge_that_saw_the_images_is_another_one(tmp_path: Path) -> None:
+    folders = [evaluation(tmp_path / name, ALL, verdicts=verdicts("m", 1.0)) for name in ("a", "b")]
+    (folders[1] / "judge.json").write_text(json.dumps({"send_images": True}))
+    note = "judge correctness on ward.py:load, test is left out: judged by m (r1) and by m (r1, shown the images)"
+    assert note in compare(folders).notes
+
+
+def test_what_only_some_runs_have_is_said(tmp_path: Path) -> None:
+    folders = [evaluation(tmp_path / "a", ALL, verdicts=verdicts("m", 1.0)), evaluation(tmp_path / "b", ALL)]
+    found = compare(folders)
+    assert {line.metric for line in found.lines} == {"accuracy"}
+    assert "judge correctness on ward.py:load, test is left out: b has none" in found.notes
+    assert not any("reasoning" in note for note in found.notes)  # which neither has
+
+
+def test_records_that_another_version_graded_are_named(tmp_path: Path) -> None:
+    old = evaluation(tmp_path / "old", [True] * 5 + [False] * 3)  # all said "left", which is right by today's rules
+    found = compare([old, evaluation(tmp_path / "new", ALL)])
+    [note] = [note for note in found.notes if "graded" in note]
+    assert note.startswith(
+        f"3 of 8 answers of old on ward.py:load, test are graded otherwise by this version of rarl ({VERSION})"
+    )
+
+
+def test_runs_of_different_versions_are_named_where_they_say_it(tmp_path: Path) -> None:
+    folders = [evaluation(tmp_path / name, ALL) for name in ("a", "b", "c")]
+    for folder, version in zip(folders, ("0.1.0", "0.2.0"), strict=False):
+        (folder / "environment.json").write_text(json.dumps({"packages": {"rarl": version}}))
+    [note] = [note for note in compare(folders).notes if "versions" in note]
+    assert note.startswith("the runs were made with different versions of rarl (a with 0.1.0, b with 0.2.0):")
+    assert not any("versions" in note for note in compare([folders[0], folders[2]]).notes)
+
+
+def test_intervals_are_those_of_the_first_runs_summary(tmp_path: Path) -> None:
+    right = [number % 3 > 0 for number in range(40)]
+    folders = [evaluation(tmp_path / name, right) for name in ("a", "b")]
+    (folders[0] / "settings.json").write_text(json.dumps({"data": "ward.py:load", "split": "test", "seed": 7}))
+    clusters = [f"c{number // 2}" for number in range(40)]
+    first, second = (estimate(list(map(float, right)), clusters, seed=seed) for seed in (7, 0))
+    assert (first.low, first.high) != (second.low, second.high)
+    assert {line.found for line in compare(folders).lines} == {first}
+    assert {line.found for line in compare(folders, seed=0).lines} == {second}

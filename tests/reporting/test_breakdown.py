@@ -1,10 +1,19 @@
+import shutil
 from dataclasses import replace
 
 import fake_run
-from rarl.reporting.breakdown import ROWS, further_tables, group_tables, headline_table, image_tables, question_sets
+from rarl.reporting.breakdown import (
+    ROWS,
+    asked_again,
+    further_tables,
+    group_tables,
+    headline_table,
+    image_tables,
+    question_sets,
+)
 from rarl.reporting.charts import BASE
 from rarl.reporting.sources import read_sources
-from rarl.types import Estimate
+from rarl.types import Estimate, QuestionKind
 
 
 def sets(*folders):
@@ -39,7 +48,7 @@ def test_groups_are_shown_where_there_are_several_and_named_in_words(tmp_path):
     [table] = group_tables(sets(fake_run.make(tmp_path / "run"))[0])  # one modality, no task
     assert table.title == "Accuracy by kind of question"
     assert table.columns == ["Before", "After", "n"]
-    assert [(line.label, line.cells[2]) for line in table.lines] == [("open", "10"), ("yes or no", "10")]
+    assert [(line.label, line.cells[2]) for line in table.lines] == [("open", "10"), ("yes/no", "10")]
     # Of the even questions 0 to 8 were right before, and 6 to 18 after.
     assert [cell.split()[0] for cell in table.lines[0].cells[:2]] == ["50.0", "70.0"]
     assert all(line.unreliable for line in table.lines)
@@ -113,3 +122,37 @@ def test_an_estimate_without_an_interval_is_not_marked_as_unreliable(tmp_path):
     member = replace(found.members[1], evaluation=replace(found.members[1].evaluation, summary=replace(summary, by=by)))
     [table] = group_tables(replace(found, members=[member]))
     assert not any(line.unreliable for line in table.lines)
+
+
+def test_how_the_questions_were_asked_again_is_said_of_each_control(tmp_path):
+    found = sets(fake_run.make(tmp_path / "run"))  # which has a swapped pass
+    assert asked_again(found) == ["each with an image that is not its own, of another patient where these are known"]
+    [before, after] = found[0].members
+    blind = {"question_only": Estimate(0.1, 0.0, 0.2, 9, 9), "blank_image": Estimate(0.1, 0.0, 0.2, 9, 9)}
+    summary = replace(after.evaluation.summary, baselines=blind)
+    after = replace(after, evaluation=replace(after.evaluation, summary=summary))
+    assert [each.partition(",")[0] for each in asked_again([replace(found[0], members=[before, after])])] == [
+        "each with an image that is not its own",
+        "each with a grey image of the same size",
+        "as text alone",
+    ]
+    assert asked_again([replace(found[0], members=[after])])[0].startswith("each with a grey image")
+
+
+def test_kinds_are_in_words_and_the_names_of_the_data_are_its_own(tmp_path):
+    folder = fake_run.make(tmp_path / "run", evaluated=False)
+    kinds = (QuestionKind.MCQ, QuestionKind.MULTI)
+    records = [replace(fake_run.record(i, True), kind=kinds[i % 2], task=f"mcq_{i % 2}") for i in range(4)]
+    fake_run.evaluation(folder, "", records)
+    labels = {table.title: [line.label for line in table.lines] for table in group_tables(sets(folder)[0])}
+    assert labels["Accuracy by kind of question"] == ["multiple choice", "several answers"]
+    assert labels["Accuracy by task"] == ["mcq_0", "mcq_1"]
+
+
+def test_one_set_evaluated_in_two_ways_is_shown_twice(tmp_path):
+    folder = fake_run.make(tmp_path / "run")
+    [place] = folder.path.glob("eval/mine*")
+    for name in ("think", "direct"):
+        shutil.copytree(place, tmp_path / "both" / name)
+    found = question_sets(read_sources([tmp_path / "both"]))
+    assert [each.title for each in found] == ["mine.py:load, test (direct)", "mine.py:load, test (think)"]

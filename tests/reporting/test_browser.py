@@ -222,10 +222,30 @@ def test_on_paper_it_is_light_and_without_controls(visit, report):
     assert page.pdf(format="A4").startswith(b"%PDF")
 
 
-@pytest.mark.parametrize("width", [360, 768, 1280])
-def test_nothing_runs_out_of_the_page(visit, report, width):
-    page = visit(report, viewport={"width": width, "height": 800})
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+WIDTHS = (320, 360, 400, 450, 500, 550, 600, 700, 768, 900, 1024, 1280)
+LONG = "qwen2-vl-2b-instruct_grpo_diversity-prompting-seed-100"
+
+
+@pytest.fixture(scope="module")
+def long_names(tmp_path_factory):
+    """Two runs of which everything that has a name has a long one, in one report."""
+    home = tmp_path_factory.mktemp("long") / LONG
+    folders = [fake_run.make(home / f"{LONG}{letter}", evaluated=False) for letter in "ab"]
+    for folder in folders:
+        fake_training.rollouts(folder, steps=3)
+        fake_run.evaluation(folder, "", [replace(fake_run.record(i, True), task=LONG * 2) for i in range(4)], LONG)
+        (folder.path / "config.toml").write_text(folder.config.override([f"model.base={LONG * 2}"]).to_toml())
+    return write_report([folder.path for folder in folders], home / "all.html")
+
+
+@pytest.mark.parametrize("which", ["report", "long_names"])
+def test_nothing_runs_out_of_the_page(visit, request, which):
+    page = visit(request.getfixturevalue(which))
+    found = {}
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 800})
+        found[width] = page.evaluate("document.documentElement.scrollWidth")
+    assert all(found[width] <= width for width in WIDTHS), found
 
 
 def test_links_lead_to_sections_that_are_not_hidden_under_the_bar(page):
@@ -256,6 +276,19 @@ def test_without_scripts_all_of_it_can_be_read(browser, report):
     assert not page.is_visible("#browser")
     assert not page.is_visible("#theme")
     context.close()
+
+
+def test_an_evaluation_alone_has_only_filters_that_find_something(visit, folder, tmp_path):
+    [place] = folder.path.glob("eval/mine*")
+    page = visit(write_report(place, tmp_path / "evaluation.html"))
+    assert page.locator("fieldset label").all_inner_texts() == [
+        "All 20",
+        "Wrong 5",
+        "Right 15",
+        "Judge and rules disagree 2",
+    ]
+    page.click("label[for=filter-right]")
+    assert count(page).startswith("15 examples")
 
 
 def test_without_images_there_are_none(visit, folder, tmp_path):

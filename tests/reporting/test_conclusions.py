@@ -3,11 +3,13 @@ from dataclasses import replace
 import pytest
 
 import fake_run
-from rarl.evaluation import compare
+from rarl.evaluation import Comparison, compare
+from rarl.evaluation.comparison import Line
+from rarl.evaluation.significance import Paired
 from rarl.reporting.conclusions import WARNING, caveats, of_comparison, of_run, same_judge, tiles
 from rarl.reporting.sources import read_sources
 from rarl.runlog import write_json
-from rarl.types import Verdict
+from rarl.types import Estimate, Verdict
 
 
 def said(sentence):
@@ -57,7 +59,8 @@ def test_without_a_before_there_is_no_change_to_tell(tmp_path):
     fake_run.evaluation(folder, "", [fake_run.record(i, i < 30) for i in range(40)])
     [source] = sources(folder)
     assert said(of_run(source.results[0])).startswith("Accuracy on mine.py:load, test is 75.0 % [")
-    assert next(tile.value for tile in tiles([source])) == "75.0 %"
+    [found] = tiles([source]).values()
+    assert found[0].value == "75.0 %"
 
 
 def test_runs_are_told_against_the_first(tmp_path):
@@ -153,3 +156,37 @@ def test_rules_are_not_called_a_language_model(tmp_path):
         "One training run, seed 0: intervals are about other questions of this kind, not about other seeds or models."
         in found
     )
+
+
+def test_of_several_sets_each_has_its_numbers_and_its_sentence(tmp_path):
+    folder = run(tmp_path / "run", before=10, after=30, count=40)
+    for stage, right in (("before", 10), ("", 20)):
+        fake_run.evaluation(folder, stage, [fake_run.record(i, i < right) for i in range(40)], split="unseen")
+    found = tiles(sources(folder))
+    assert {title: each[0].value for title, each in found.items()} == {
+        "mine.py:load, test": "75.0 %",
+        "mine.py:load, unseen": "50.0 %",
+    }
+    other = run(tmp_path / "other", before=10, after=30, count=40)
+    fake_run.evaluation(other, "", [fake_run.record(i, i < 20) for i in range(40)], split="unseen")
+    assert tiles(sources(folder, other)) == {}
+    first, second = map(said, of_comparison(compare([folder.path, other.path])))
+    assert first.startswith("No significant difference between other and run on mine.py:load, test: 75.0 % against")
+    assert second.startswith("No significant difference between other and run on mine.py:load, unseen: 50.0 % against")
+
+
+def test_where_nothing_changed_at_all_the_interval_is_explained(tmp_path):
+    found = warnings(sources(run(tmp_path / "run", before=25, after=25, count=50)))
+    assert (
+        "Accuracy is as before in every cluster of mine.py:load, test: as nothing varies, the interval says for how "
+        "many others it could be otherwise." in found
+    )
+
+
+def test_what_rounds_to_nothing_has_no_minus(tmp_path):
+    none = Estimate(-0.0004, -0.03, -0.0001, 40, 40)
+    line = Line("ward, test", "accuracy", "b", none, Paired(none, 1.0, None), 1.0)
+    first = replace(line, run="a", paired=None)
+    [sentence] = of_comparison(Comparison(("a", "b"), (first, line), {}, ()))
+    assert "-0.0" not in said(sentence)
+    assert "+0.0 points [-3.0, 0.0]" in said(sentence)

@@ -10,7 +10,7 @@ from rarl.draws import Draws
 from rarl.judges.rules import NAME as RULES
 from rarl.reporting.breakdown import question_sets
 from rarl.reporting.cards import Answer, Card
-from rarl.reporting.examples import CHANGES, FILTERS, browse, choose, clipped
+from rarl.reporting.examples import CHANGES, browse, choose, clipped
 from rarl.reporting.pictures import Library
 from rarl.reporting.sources import read_sources
 from rarl.types import Verdict
@@ -57,8 +57,22 @@ def test_what_changed_and_what_is_wrong(tmp_path):
     found = browser(fake_run.make(tmp_path / "run"))  # right: 0 to 9 before, 5 to 19 after
     tags = {card.id: tuple(card.tags) for card in found.cards}
     assert (tags["q0"], tags["q5"], tags["q10"]) == (("worse", "wrong"), ("right",), ("improved",))
-    assert found.filters == {"wrong": 5, "improved": 10, "worse": 5, "right": 5, "disagree": 0, "training": 0}
-    assert set(found.filters) == set(FILTERS)
+    assert found.filters == [
+        ("all", "All", 20),
+        ("wrong", "Wrong", 5),
+        ("improved", "Improved", 10),
+        ("worse", "Got worse", 5),
+        ("right", "Right throughout", 5),
+    ]
+
+
+def test_of_answers_that_are_the_only_ones_no_change_is_told(tmp_path):
+    [place] = fake_run.make(tmp_path / "run").path.glob("eval/mine*")
+    sources = read_sources([place])
+    found = browse(sources, question_sets(sources), Library(sources, images=False), 40)
+    assert found.filters == [("all", "All", 20), ("wrong", "Wrong", 5), ("right", "Right", 15)]
+    assert not found.changes
+    assert not found.drawn  # all 20 are there
     assert found.shown == ["20 of 20 questions of mine.py:load, test"]
 
 
@@ -108,7 +122,7 @@ def test_a_group_in_which_all_earned_the_same_teaches_nothing(tmp_path):
 def test_of_several_runs_each_answers(tmp_path):
     found = browser(fake_run.make(tmp_path / "a" / "a"), fake_run.make(tmp_path / "b" / "b", after=range(20)))
     assert {tuple(answer.label for answer in card.answers) for card in found.cards} == {("a", "b")}
-    assert found.filters["improved"] == 5
+    assert ("improved", "Improved", 5) in found.filters
 
 
 def test_a_long_text_is_cut_and_says_so():

@@ -11,6 +11,7 @@ from rarl.environment import VERSION
 from rarl.errors import ConfigError, RunFolderError
 from rarl.reporting import page as page_module
 from rarl.reporting import write_report
+from rarl.runlog import read_json, write_json
 
 
 class Page(HTMLParser):
@@ -205,8 +206,8 @@ def test_a_damaged_file_of_the_run_is_named_and_no_report_is_written_over(folder
 
 def test_without_an_evaluation_it_shows_the_training(tmp_path):
     page = Page(write_report(fake_run.make(tmp_path / "run", evaluated=False).path))
-    assert "This run has no finished evaluation." in page.text
-    assert "It was not evaluated" in page.text
+    assert "Nothing of this was evaluated to the end." in page.text
+    assert "Unfinished: still running, or stopped, after all 3 steps, before the end of the evaluation" in page.text
     assert "Parts of the reward" in page.text
     assert not page.all("article")
 
@@ -246,6 +247,9 @@ def test_an_evaluation_alone(folder, tmp_path):
     page = Page(write_report(place, tmp_path / "evaluation.html"))
     assert "is 75.0 %" in page.text
     assert "An evaluation of unknown" in page.text
+    # Nothing is said of what it doesn't have: a training, a change, a judge, a filter that finds nothing.
+    assert not re.search(r"\b(train|gain|improved|worse|before|after|throughout|judge disagrees)", page.text, re.I)
+    assert [each["value"] for each in page.all("input", type="radio")] == ["all", "wrong", "right"]
     assert [section["id"] for section in page.all("section")] == [
         "results",
         "image",
@@ -280,3 +284,62 @@ def test_a_report_of_several_runs_is_not_written_over_that_of_one(folder, tmp_pa
 def test_what_is_no_run_is_an_error(tmp_path):
     with pytest.raises(RunFolderError, match="is no run folder"):
         write_report(tmp_path)
+
+
+def test_a_run_that_was_not_evaluated_says_so_and_is_no_unfinished_one(tmp_path):
+    folder = fake_run.make(tmp_path / "run", evaluated=False)
+    (folder.path / "config.toml").write_text(folder.config.override(["eval.enabled=false"]).to_toml())
+    page = Page(write_report(folder.path))
+    assert "It was not evaluated: eval.enabled was off." in page.text
+    assert "Unfinished" not in page.text
+
+
+def test_a_run_that_was_killed_shows_what_there_is(folder):
+    (folder.path / "config.toml").write_text(folder.config.override(["train.steps=40"]).to_toml())
+    fake_training.rollouts(folder, steps=4)  # the last one was not finished
+    [after] = folder.path.glob("eval/mine*")
+    between = folder.path / "eval" / "step-000002" / after.name
+    between.parent.mkdir()
+    after.rename(between)
+    page = Page(write_report(folder.path))
+    assert "Unfinished: still running, or stopped, after step 3 of 40; rarl train --resume goes on" in page.text
+    assert "for 3 of 40 steps on mine.py:load" in page.text
+    assert "in accuracy on mine.py:load, test (step 2) : 50.0 % before, 75.0 % after" in page.text
+    assert "Parts of the reward" in page.text
+    shutil.rmtree(folder.path / "eval" / "step-000002")
+    assert "on mine.py:load, test (before training) is 50.0 %" in Page(write_report(folder.path)).text
+
+
+def test_a_run_that_was_killed_within_its_first_step(folder):
+    (folder.path / "config.toml").write_text(folder.config.override(["train.steps=40"]).to_toml())
+    (folder.path / "metrics.jsonl").unlink()
+    shutil.rmtree(folder.path / "eval")
+    fake_training.rollouts(folder, steps=1)
+    page = Page(write_report(folder.path))
+    assert "Unfinished: still running, or stopped, before the first of 40 steps;" in page.text
+    assert "Nothing of this was evaluated to the end." in page.text
+
+
+def test_of_several_sets_the_numbers_at_the_top_say_which_they_are_of(folder):
+    fake_run.evaluation(folder, "", [fake_run.record(i, i < 8) for i in range(20)], split="unseen")
+    page = Page(write_report(folder.path))
+    assert [each["aria-label"] for each in page.all("dl")] == ["mine.py:load, test", "mine.py:load, unseen"]
+    assert "mine.py:load, unseen Accuracy 40.0 % [" in page.text
+
+
+def test_it_says_how_the_questions_were_asked_again(page):
+    assert (
+        "The same questions were asked again: each with an image that is not its own, of another patient where these "
+        "are known. What is answered right then was not seen in the own image." in page.text
+    )
+    assert "without their images" not in page.text
+
+
+def test_the_adapter_of_an_evaluation_is_called_by_its_run(folder, tmp_path):
+    [summary] = folder.path.glob("eval/mine*/summary.json")
+    found = read_json(summary)
+    found["settings"] |= {"base": "/models/tiny", "adapter": "/home/someone/runs/vqa-1/adapter"}
+    write_json(summary, found)
+    page = Page(write_report(summary.parent, tmp_path / "evaluation.html"))
+    assert "An evaluation of tiny with the adapter vqa-1/adapter." in page.text
+    assert "someone" not in page.source

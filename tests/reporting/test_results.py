@@ -4,7 +4,7 @@ import shutil
 import pytest
 
 import fake_run
-from rarl.reporting.results import headline, percent, points, read_results, verdict
+from rarl.reporting.results import headline, percent, points, read_interim, read_results, verdict
 from rarl.types import Estimate
 
 
@@ -48,6 +48,7 @@ def test_how_numbers_are_written():
     assert percent(Estimate(1.0, None, None, 1, 1)) == "100.0"
     assert points(Estimate(-0.012, -0.05, 0.026, 5, 5)) == "-1.2 [-5.0, 2.6]"
     assert points(Estimate(0.172, 0.13, 0.214, 5, 5)) == "+17.2 [13.0, 21.4]"
+    assert points(Estimate(-0.0004, -0.0002, -0.0, 5, 5)) == "+0.0 [0.0, 0.0]"
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,20 @@ def test_a_title_says_under_which_control_the_questions_were_asked(folder):
     [blank] = read_results(folder.path)
     assert blank.title == f"{plain.title}, blank image"
     assert blank.controlled
+
+
+def test_of_a_run_that_goes_on_the_newest_evaluation_is_read(folder):
+    assert read_interim(folder.path) == []  # all was evaluated after training
+    [after] = folder.path.glob("eval/mine*")
+    for step in (5, 10, 15):
+        shutil.copytree(after, folder.path / "eval" / f"step-{step:06}" / after.name)
+    (folder.path / "eval" / "step-000015" / after.name / "summary.json").unlink()  # killed meanwhile
+    (after / "summary.json").unlink()
+    [between] = read_interim(folder.path)
+    assert (between.step, between.title) == (10, "mine.py:load, test (step 10)")
+    assert between.difference("accuracy").mean == pytest.approx(0.25)
+    for stage in folder.path.glob("eval/step-*"):
+        shutil.rmtree(stage)
+    [first] = read_interim(folder.path)
+    assert (first.step, first.title, first.before) == (0, "mine.py:load, test (before training)", None)
+    assert first.after.summary.metrics["accuracy"].mean == 0.5

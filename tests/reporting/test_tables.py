@@ -24,7 +24,7 @@ def test_the_headline_fits_a_terminal(tmp_path):
 def test_the_summary_names_every_metric_and_group(tmp_path):
     [result] = read_results(fake_run.make(tmp_path / "run").path)
     shown = text(summary_table(result.after.summary))
-    for label in ("accuracy*  ", "grounding", "parse failures", "accuracy, another image", "accuracy, kind yesno"):
+    for label in ("accuracy*  ", "grounding", "parse failures", "accuracy, another image", "accuracy, kind yes/no"):
         assert label in shown
     assert "modality" not in shown  # there is only one
 

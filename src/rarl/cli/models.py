@@ -64,6 +64,8 @@ def compare(
     form: Annotated[str, typer.Option("--format", help="md, csv or latex, to be copied [default: a table here].")] = "",
 ) -> None:
     """Compare runs on the questions that they share: differences, intervals, p-values."""
+    from rich.text import Text
+
     from rarl.evaluation import compare as compared
     from rarl.reporting import comparison_notes, comparison_tables, comparison_text
 
@@ -74,7 +76,7 @@ def compare(
     for table in comparison_tables(found):
         print_table(table)
         print()
-    print("\n".join(comparison_notes(found)))
+    print_table(Text("\n".join(comparison_notes(found))))
 
 
 @app.command()
@@ -114,6 +116,9 @@ def report(
     from rarl.config import RunConfig
     from rarl.reporting import write_report
 
+    for each in overrides or ():
+        if not each.strip().startswith("report."):
+            raise ConfigError(f"--set {each}: a report takes report.images alone; all else is as the runs have it")
     images = RunConfig().override(overrides or ()).report.images
     print(write_report(runs, out, images=images))
 

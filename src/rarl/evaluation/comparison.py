@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Any
 
+from rarl.environment import VERSION
 from rarl.errors import RarlError, RunFolderError
 from rarl.evaluation.protocols import ALL, values
 from rarl.evaluation.records import RECORDS, SETTINGS, read_records
 from rarl.evaluation.significance import Paired, compare_paired, holm
 from rarl.evaluation.statistics import FEW, estimate
+from rarl.evaluation.verdicts import JUDGE
+from rarl.grading import grade
 from rarl.registry import nearest
 from rarl.runlog import read_json
-from rarl.types import Estimate, EvalRecord
+from rarl.types import Estimate, EvalRecord, Grade
 
 COMPARED = ("accuracy", "relaxed", "reasoning", "judge_correctness", "judge_explanation")
 
@@ -46,16 +50,21 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One run's evaluation of one data set."""
+    """One run's evaluation of one data set; `seen`: its judge was shown the images; `seed` drew its intervals."""
 
     run: str
     records: Mapping[str, EvalRecord]
+    seen: bool = False
+    seed: int = 0
 
 
-def compare(folders: Sequence[str | Path], *, metrics: Sequence[str] | None = None, seed: int = 0) -> Comparison:
+def compare(
+    folders: Sequence[str | Path], *, metrics: Sequence[str] | None = None, seed: int | None = None
+) -> Comparison:
     """Every run beside the first, on each data set and split that all have: folders of runs or of evaluations.
 
-    `metrics` are names of docs/evaluation.md; by default those of COMPARED that apply in every run. Errors:
+    `metrics` are names of docs/evaluation.md; by default those of COMPARED that apply in every run, and `seed`
+    is the first run's own, so that intervals are those of its summary where all questions are shared. Errors:
     RunFolderError for fewer than two folders, one without an evaluation, none in common, or other questions.
     """
     if len(folders) < 2:
@@ -63,33 +72,45 @@ def compare(folders: Sequence[str | Path], *, metrics: Sequence[str] | None = No
     for name in metrics or ():
         if name not in ALL:
             raise RarlError(f"unknown metric {name!r}{nearest(name, ALL)} Known: {', '.join(ALL)}")
-    names = _names([Path(folder) for folder in folders])
-    found = dict(zip(names, map(_evaluations, map(Path, folders)), strict=True))
+    paths = [Path(folder) for folder in folders]
+    names = folder_names(paths)
+    found = dict(zip(names, map(_evaluations, paths), strict=True))
     everywhere = list(dict.fromkeys(data for each in found.values() for data in each))
     shared = [data for data in everywhere if all(data in each for each in found.values())]
     if not shared:
         raise RunFolderError(f"{', '.join(names)} have no data set and split in common: nothing can be compared")
     notes = [f"{data} is left out: not every run has it" for data in everywhere if data not in shared]
+    notes += _other_versions(dict(zip(names, paths, strict=True)))
     lines: list[Line] = []
     unshared = {}
     for data in shared:
         sides = [_side(name, each[data]) for name, each in found.items()]
         ids = _shared(data, sides)
         unshared[data] = len({item for side in sides for item in side.records}) - len(ids)
+        notes += [note for side in sides if (note := _graded_otherwise(data, side))]
         for metric in metrics or [each for each in COMPARED if not _by_rules(each, sides)]:
-            if note := _other_judges(data, metric, sides):
+            if note := _other_judges(data, metric, sides) or _nowhere(data, metric, sides):
                 notes.append(note)
             else:
-                lines += _lines(data, metric, sides, ids, seed)
+                lines += _lines(data, metric, sides, ids, sides[0].seed if seed is None else seed)
         if len({sides[0].records[item].cluster for item in ids}) < FEW:
             notes.append(f"{data} has fewer than {FEW} clusters: its intervals are unreliable")
     return Comparison(tuple(names), tuple(_corrected(lines)), unshared, tuple(notes))
 
 
-def _names(folders: Sequence[Path]) -> list[str]:
-    """The folders' own names where these differ."""
-    own = [folder.resolve().name for folder in folders]
-    return own if len(set(own)) == len(own) else [str(folder) for folder in folders]
+def folder_names(folders: Sequence[Path]) -> list[str]:
+    """The folders' own names where these differ, else with as much of their paths as tells them apart.
+
+    Errors: RunFolderError where a folder is given twice.
+    """
+    whole = [folder.resolve() for folder in folders]
+    if twice := [folder for folder, count in Counter(whole).items() if count > 1]:
+        raise RunFolderError(f"{twice[0]}: the same folder twice; give each once")
+    for parts in range(1, max(len(each.parts) for each in whole) + 1):
+        names = ["/".join(each.parts[-parts:]) for each in whole]
+        if len(set(names)) == len(names):
+            break
+    return names
 
 
 def _evaluations(folder: Path) -> dict[str, Path]:
@@ -108,7 +129,9 @@ def _title(settings: Mapping[str, Any], place: Path) -> str:
 
 
 def _side(run: str, folder: Path) -> _Side:
-    return _Side(run, {record.id: record for record in read_records(folder)})
+    judge = read_json(folder / JUDGE) if (folder / JUDGE).is_file() else {}
+    records = {record.id: record for record in read_records(folder)}
+    return _Side(run, records, bool(judge.get("send_images")), int(read_json(folder / SETTINGS).get("seed", 0)))
 
 
 def _shared(data: str, sides: Sequence[_Side]) -> list[str]:
@@ -139,15 +162,58 @@ def _by_rules(metric: str, sides: Iterable[_Side]) -> bool:
 
 
 def _other_judges(data: str, metric: str, sides: Iterable[_Side]) -> str | None:
-    """That a judge's metric can't be compared: not the same judge, or not by the same rubric."""
+    """That a judge's metric can't be compared: not the same judge, rubric, or images shown to it."""
     axis = metric.removeprefix("judge_")
-    verdicts = [record.verdicts.get(axis) for side in sides for record in side.records.values()]
-    judges = list(dict.fromkeys(f"{each.judge} ({each.rubric})" for each in verdicts if each and each.rubric))
-    return f"{metric} on {data} is left out: judged by {' and by '.join(judges)}" if len(judges) > 1 else None
+    if axis == metric:
+        return None
+    verdicts = [(side.seen, record.verdicts.get(axis)) for side in sides for record in side.records.values()]
+    judges = dict.fromkeys(
+        f"{each.judge} ({each.rubric}{', shown the images' if seen else ''})"
+        for seen, each in verdicts
+        if each and each.rubric
+    )
+    return f"{_words(metric)} on {data} is left out: judged by {' and by '.join(judges)}" if len(judges) > 1 else None
+
+
+def _nowhere(data: str, metric: str, sides: Sequence[_Side]) -> str | None:
+    """That some of the runs have nothing for a metric which others have."""
+    without = [side.run for side in sides if not values(side.records.values(), metric)]
+    lacking = 0 < len(without) < len(sides)
+    return f"{_words(metric)} on {data} is left out: {', '.join(without)} has none" if lacking else None
+
+
+def _graded_otherwise(data: str, side: _Side) -> str | None:
+    """That another version's rules graded a run's records, by what today's say of the same answers."""
+    changed = sum(_today(record).correct != record.grade.correct for record in side.records.values())
+    return (
+        f"{changed:,} of {len(side.records):,} answers of {side.run} on {data} are graded otherwise by this version of "
+        f"rarl ({VERSION}): its records are another version's; evaluate again before trusting a difference"
+        if changed
+        else None
+    )
+
+
+def _today(record: EvalRecord) -> Grade:
+    said = record.answer or ""
+    return grade(record.question, record.gold, said, kind=record.kind, options=record.options)
+
+
+def _other_versions(folders: Mapping[str, Path]) -> Iterable[str]:
+    """That runs were made with different versions of rarl, as far as they say so."""
+    paths = {run: folder / "environment.json" for run, folder in folders.items()}
+    found = {run: read_json(path).get("packages") for run, path in paths.items() if path.is_file()}
+    versions = {run: packages["rarl"] for run, packages in found.items() if packages and "rarl" in packages}
+    if len(set(versions.values())) > 1:
+        told = ", ".join(f"{run} with {version}" for run, version in versions.items())
+        yield f"the runs were made with different versions of rarl ({told}): their scores may not mean the same"
+
+
+def _words(metric: str) -> str:
+    return metric.replace("_", " ")
 
 
 def _lines(data: str, metric: str, sides: Sequence[_Side], ids: Sequence[str], seed: int) -> list[Line]:
-    """None where the metric applies to nothing in one of the runs."""
+    """None where the metric applies to no shared question of one of the runs."""
     clusters = {item: sides[0].records[item].cluster for item in ids}
     known = [values((side.records[item] for item in ids), metric) for side in sides]
     if not all(known):

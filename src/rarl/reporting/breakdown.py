@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from rarl.evaluation import Comparison
 from rarl.evaluation.statistics import FEW
 from rarl.evaluation.summary import BASELINES as CONTROLS
-from rarl.reporting.cards import KINDS
 from rarl.reporting.charts import BASE, STYLES, domain, intervals, scale
 from rarl.reporting.comparing import HEAD, cells, grouped
 from rarl.reporting.results import BLIND, Evaluation, Result, Row, headline, other_protocols, percent, points
 from rarl.reporting.sources import Source
+from rarl.reporting.words import named, words
 from rarl.types import Estimate
 
 ROWS = 24  # of one table at most: the groups with the most questions
@@ -101,7 +101,7 @@ def comparison_tables(found: Comparison) -> list[Table]:
             plot = intervals([(runs[each.run], each.found)], low, high)
             few = each.found.low is not None and each.found.clusters < FEW
             lines.append(Line(each.run, plot, cells(each)[1:], few, style=runs[each.run]))
-        title = f"{data}: {metric.replace('_', ' ')}"
+        title = f"{data}: {words('metric', metric)}"
         tables.append(Table(title, "Per cent, with 95 % intervals.", HEAD[1:], (), scale(low, high), lines))
     return tables
 
@@ -123,7 +123,7 @@ def group_tables(questions: QuestionSet) -> list[Table]:
             )
             caption = f"{questions.title}: per cent right, with 95 % intervals.{cut}"
             tables.append(
-                _table(title, caption, questions.members, {_named(name): each for name, each in found.items()})
+                _table(title, caption, questions.members, {named(group, name): each for name, each in found.items()})
             )
     return tables
 
@@ -132,14 +132,15 @@ def further_tables(questions: QuestionSet) -> list[Table]:
     """The same answers under the protocols that others publish, and whether a vote knows how sure it may be."""
     summaries = [(member.style, member.evaluation.summary) for member in questions.members]
     names = dict.fromkeys(name for _, summary in summaries for name in other_protocols(summary))
-    found = {name.replace("_", " "): [(s, summary.protocols.get(name)) for s, summary in summaries] for name in names}
+    found = {words("metric", name): [(s, each.protocols.get(name)) for s, each in summaries] for name in names}
     caption = f"{questions.title}: the same answers, per cent, 95 % intervals; docs/evaluation.md has each protocol."
     tables = [_table("Under other protocols", caption, questions.members, found)] if found else []
     for member in questions.members:
         if curve := member.evaluation.summary.calibration:
             bins = {f"{100 * each.share:.0f} % of votes": [(member.style, each.right)] for each in curve.bins}
             caption = f"{questions.title}: right by share of votes, %; expected error {100 * curve.error:.1f}."
-            tables.append(_table(f"How sure a vote is: {member.label.lower()}", caption, [member], bins))
+            whose = f": {member.label}" if len(questions.members) > 1 else ""
+            tables.append(_table(f"How sure a vote is{whose}", caption, [member], bins))
     return tables
 
 
@@ -147,7 +148,8 @@ def image_tables(questions: QuestionSet) -> list[Table]:
     """What the own image is worth against each control, and the accuracies that this is the difference of."""
     worth: dict[str, list[tuple[int, Estimate | None]]] = {}
     blind: dict[str, list[tuple[int, Estimate | None]]] = {}
-    for control, label in BLIND.items():
+    for control in BLIND:
+        label = words("baseline", control)
         summaries = [(member.style, member.evaluation.summary) for member in questions.members]
         lost = [(style, summary.image_worth.get(control.value)) for style, summary in summaries]
         under = [(style, summary.baselines.get(CONTROLS[control])) for style, summary in summaries]
@@ -159,8 +161,8 @@ def image_tables(questions: QuestionSet) -> list[Table]:
         return []
     own = {"own image": [(m.style, m.evaluation.summary.metrics.get("accuracy")) for m in questions.members]}
     accuracy = _table(
-        "Accuracy with and without the image",
-        f"{questions.title}: the same questions with their own image and without, per cent right, 95 % intervals.",
+        "Accuracy with the own image, and otherwise",
+        f"{questions.title}: the same questions as they are and asked again, per cent right, 95 % intervals.",
         questions.members,
         own | blind,
     )
@@ -171,6 +173,12 @@ def image_tables(questions: QuestionSet) -> list[Table]:
         [_table("What the image is worth against ...", gain, questions.members, worth, signed=True)] if worth else []
     )
     return [*tables, accuracy]
+
+
+def asked_again(sets: Iterable[QuestionSet]) -> list[str]:
+    """How the questions of any set were asked without their own images, in words."""
+    summaries = [member.evaluation.summary for each in sets for member in each.members]
+    return [words("asked", each) for each in BLIND if any(CONTROLS[each] in one.baselines for one in summaries)]
 
 
 def _members(runs: Sequence[tuple[Source, Result]], sources: Sequence[Source]) -> list[Member]:
@@ -192,8 +200,8 @@ def _table(
 ) -> Table:
     every = [each for row in found.values() for _, each in row]
     low, high = domain(every, start=(-0.1, 0.3) if signed else (0.0, 1.0))
-    words = points if signed else percent
-    lines = [_line(name, row, low, high, [words(each) for _, each in row]) for name, row in found.items()]
+    number = points if signed else percent
+    lines = [_line(name, row, low, high, [number(each) for _, each in row]) for name, row in found.items()]
     columns, styles = [*(member.label for member in members), "n"], [member.style for member in members]
     return Table(title, caption, columns, styles, scale(low, high, signed=signed), lines)
 
@@ -218,7 +226,3 @@ def _largest(found: Iterable[Mapping[str, Mapping[str, Estimate]]]) -> list[str]
             counts[name] = max(counts.get(name, 0), metrics["accuracy"].n if "accuracy" in metrics else 0)
     kept = set(sorted(counts, key=lambda name: -counts[name])[:ROWS])
     return [name for name in counts if name in kept]
-
-
-def _named(value: str) -> str:
-    return {kind.value: name for kind, name in KINDS.items()}.get(value, value)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from rarl.judges.rules import NAME as RULES
 from rarl.reporting.rollouts import Row
-from rarl.types import EvalRecord, Example, QuestionKind
-
-KINDS = {QuestionKind.YESNO: "yes or no", QuestionKind.MCQ: "choice"}  # where their own names are no words
+from rarl.reporting.words import words
+from rarl.types import EvalRecord, Example
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,5 +68,4 @@ class Card:
 
 def about(item: EvalRecord | Example) -> list[str]:
     """What the data set says of a question: modality, task and kind."""
-    kind = KINDS.get(item.kind, item.kind.value)
-    return [*(value for value in (item.modality, item.task) if value), kind]
+    return [*(value for value in (item.modality, item.task) if value), words("kind", item.kind)]

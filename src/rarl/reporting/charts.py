@@ -174,7 +174,7 @@ def _grid(x: Axis, y: Axis, percent: bool) -> list[str]:
 def number(value: float, percent: bool = False) -> str:
     """A value as an axis or a key writes it: 12 %, 0.35, 1,200, 2e-05."""
     if percent:
-        return f"{100 * value:.3g} %"
+        return f"{100 * value:z.3g} %"
     if value == 0:
         return "0"
     if abs(value) >= 100:

@@ -11,10 +11,12 @@ from rarl.errors import ConfigError
 from rarl.evaluation.comparison import Comparison, Line
 from rarl.registry import nearest
 from rarl.reporting.results import percent, points
+from rarl.reporting.words import words
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+SHOWN = ("run", "% [95 % interval]", "difference", "p (Holm)", "could show")  # in a terminal of 80 columns
 HEAD = ("run", "% [95 % interval]", "difference", "p", "p (Holm)", "could show", "n", "clusters", "unscored")
 _ESTIMATE = ("mean", "low", "high", "n", "clusters", "unscored")
 _LATEX = str.maketrans(
@@ -31,17 +33,22 @@ _LATEX = str.maketrans(
 
 
 def comparison_tables(found: Comparison) -> list[Table]:
-    """A table for each data set and metric; p-values here are Holm's."""
+    """A table for each data set and metric; p-values here are Holm's, and what was counted stands below."""
     from rich.markup import escape
 
     from rarl.terminal import plain_table
 
     tables = []
     for (data, metric), lines in grouped(found).items():
-        table = plain_table(f"{data}: {_words(metric)}", *(name for name in HEAD if name != "p"))
+        table = plain_table(f"{data}: {words('metric', metric)}", *SHOWN)
+        table.caption, table.caption_justify = escape(_counts(lines)), "left"
+        for place, column in enumerate(table.columns):
+            column.no_wrap, column.overflow = place > 0, "fold"  # a long name may take several lines, no number may
+            column.justify = "right" if place > 2 else "left"
+        table.columns[0].min_width = 12
         for line in lines:
             name, own, difference, _, *rest = cells(line)
-            table.add_row(escape(name), own, difference, *rest, style=_style(line))
+            table.add_row(escape(name), own, difference, *rest[:2], style=_style(line))
         tables.append(table)
     return tables
 
@@ -63,6 +70,7 @@ def comparison_notes(found: Comparison) -> list[str]:
             f"{count:,} questions of {data} are left out: not every run answered them."
             for data, count in counts.items()
         ),
+        *_unvaried(found),
         *(f"{note}." for note in found.notes),
     ]
 
@@ -79,6 +87,30 @@ def cells(line: Line) -> tuple[str, ...]:
     return line.run, percent(line.found), difference, _p(line.paired.p), _p(line.holm), could_show, *numbers
 
 
+def _counts(lines: Sequence[Line]) -> str:
+    """What the lines of a table are about: questions, clusters and what is unscored, once if it is the same for all."""
+    told = {}
+    for line in lines:
+        n, clusters, unscored = cells(line)[-3:]
+        told[line.run] = f"{n} questions in {clusters} clusters, {unscored} unscored"
+    alike = len(set(told.values())) == 1
+    return told[lines[0].run] if alike else "; ".join(f"{run}: {counts}" for run, counts in told.items())
+
+
+def _unvaried(found: Comparison) -> list[str]:
+    """What an interval means where the difference is the same on all questions, so that nothing varies."""
+    metrics: dict[tuple[str, str, str], list[str]] = {}
+    for line in found.lines:
+        if line.paired and line.paired.smallest is None and line.paired.difference.clusters > 1:
+            how = "differs by as much from" if line.paired.difference.mean else "comes out as"
+            metrics.setdefault((line.run, how, line.data), []).append(words("metric", line.metric))
+    return [
+        f"{run} {how} {found.runs[0]} in every cluster of {data} ({', '.join(names)}): as nothing varies, the "
+        "interval is for how many others could be otherwise (Clopper & Pearson), and what could be shown is not known."
+        for (run, how, data), names in metrics.items()
+    ]
+
+
 def grouped(found: Comparison) -> dict[tuple[str, str], list[Line]]:
     """The lines by data set and metric."""
     groups: dict[tuple[str, str], list[Line]] = {}
@@ -90,7 +122,7 @@ def grouped(found: Comparison) -> dict[tuple[str, str], list[Line]]:
 def _markdown(found: Comparison) -> str:
     lines = []
     for (data, metric), members in grouped(found).items():
-        lines += [f"**{data}: {_words(metric)}**", "", _row(HEAD), _row(["---"] * len(HEAD))]
+        lines += [f"**{data}: {words('metric', metric)}**", "", _row(HEAD), _row(["---"] * len(HEAD))]
         lines += [_row([cell.replace("|", r"\|") for cell in cells(line)]) for line in members]
         lines.append("")
     return "\n".join([*lines, *(f"- {note}" for note in comparison_notes(found))]) + "\n"
@@ -117,7 +149,7 @@ def _latex(found: Comparison) -> str:
     """One tabular for the package booktabs."""
     lines = [rf"\begin{{tabular}}{{l{'r' * (len(HEAD) - 1)}}}", r"\toprule", _latex_row(HEAD)]
     for (data, metric), members in grouped(found).items():
-        title = f"{data}: {_words(metric)}".translate(_LATEX)
+        title = f"{data}: {words('metric', metric)}".translate(_LATEX)
         lines += [r"\midrule", rf"\multicolumn{{{len(HEAD)}}}{{l}}{{{title}}} \\"]
         lines += [_latex_row(cells(line)) for line in members]
     notes = [f"% {note}" for note in comparison_notes(found)]
@@ -132,10 +164,6 @@ def _style(line: Line) -> str:
     if line.paired is None or line.holm is None or line.holm > 0.05:
         return ""
     return "green" if (line.paired.difference.mean or 0.0) > 0 else "red"
-
-
-def _words(metric: str) -> str:
-    return metric.replace("_", " ")
 
 
 def _row(texts: Sequence[str]) -> str:

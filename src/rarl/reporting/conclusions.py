@@ -12,13 +12,13 @@ from rarl.evaluation.significance import compare_paired
 from rarl.evaluation.statistics import FEW
 from rarl.judges import same_judge_warning
 from rarl.judges.rules import NAME as RULES
-from rarl.reporting.results import Result, judges_of, points, verdict
+from rarl.reporting.results import BLIND, Result, judges_of, points, verdict
 from rarl.reporting.sources import Source
+from rarl.reporting.words import words
 from rarl.types import Estimate
 
 WARNING, NOTE = "warning", "note"
 _OF_DATA = {"phantom": "The images are drawn phantoms, not patients: nothing here says how it does on real ones."}
-_CONTROLS = {"swapped": "another image", "blank": "a blank one", "question_only": "none"}
 _BLIND_JUDGE = (
     "The judge did not see the images: its scores of explanations measure how plausible they are, not whether the "
     "image shows what they say."
@@ -66,10 +66,10 @@ def of_run(result: Result) -> Sentence:
 
 
 def of_comparison(found: Comparison) -> list[Sentence]:
-    """Each further run against the first, by accuracy on the first data set that all have."""
+    """Each further run against the first, by accuracy on each data set that all have."""
     lines = [line for line in found.lines if line.metric == "accuracy"]
-    first = [line for line in lines if line.data == lines[0].data] if lines else []
-    return [_against(first[0], line) for line in first[1:]]
+    first = {line.data: line for line in lines if line.paired is None}
+    return [_against(first[line.data], line) for line in lines if line.paired]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,18 +82,19 @@ class Tile:
     tone: str = ""
 
 
-def tiles(sources: Sequence[Source]) -> list[Tile]:
-    """The first result of a single run at a glance; nothing of several, whose comparison says it."""
-    if len(sources) != 1 or not sources[0].results:
-        return []
-    result = sources[0].results[0]
+def tiles(sources: Sequence[Source]) -> dict[str, list[Tile]]:
+    """Each result of a single run at a glance, by its title; nothing of several, whose comparison says it."""
+    return {result.title: _tiles(result) for result in sources[0].results} if len(sources) == 1 else {}
+
+
+def _tiles(result: Result) -> list[Tile]:
     summary = result.after.summary
     shown = {"accuracy": "Accuracy", "reasoning": "Reasoning quality", "judge_explanation": "Judged explanation"}
     found = [_tile(result, metric, label) for metric, label in shown.items() if metric in summary.metrics]
-    control = next((each for each in _CONTROLS if each in summary.image_worth), None)
+    control = next((each for each in BLIND if each in summary.image_worth), None)
     if control:
         worth = summary.image_worth[control]
-        detail = f"against {_CONTROLS[control]}; {_bracket(worth)}"
+        detail = f"against {words('against', control)}; {_bracket(worth)}"
         found.append(Tile("The image is worth", _signed(worth), detail, _TONES[verdict(worth)]))
     return found
 
@@ -156,17 +157,22 @@ def _nothing_shown(result: Result) -> Iterable[str]:
     for control, worth in summary.image_worth.items():
         if worth.low is not None and worth.low <= 0:
             yield (
-                f"On {result.title} the image is worth {points(worth)} points against {_CONTROLS[control]}: "
+                f"On {result.title} the image is worth {points(worth)} points against {words('against', control)}: "
                 "it is not shown that the model uses it."
             )
     if result.before and not verdict(result.difference("accuracy")):
         clusters = {record.id: record.cluster for record in (*result.before.records, *result.after.records)}
         before, after = (values(each.records, "accuracy") for each in (result.before, result.after))
-        smallest = compare_paired(before, after, clusters, seed=0).smallest
-        if smallest is not None:
+        found = compare_paired(before, after, clusters, seed=0)
+        if found.smallest is not None:
             yield (
-                f"The interval on {result.title} holds 0. A true change of {100 * smallest:.1f} points would have been "
-                "found four times in five; smaller ones are easily missed."
+                f"The interval on {result.title} holds 0. A true change of {100 * found.smallest:.1f} points would "
+                "have been found four times in five; smaller ones are easily missed."
+            )
+        elif found.difference.clusters > 1:
+            yield (
+                f"Accuracy is as before in every cluster of {result.title}: as nothing varies, the interval says for "
+                "how many others it could be otherwise."
             )
 
 
@@ -216,15 +222,15 @@ def _tile(result: Result, metric: str, label: str) -> Tile:
 
 
 def _signed(found: Estimate) -> str:
-    return "-" if found.mean is None else f"{100 * found.mean:+.1f} points"
+    return "-" if found.mean is None else f"{100 * found.mean:+z.1f} points"
 
 
 def _bracket(found: Estimate) -> str:
-    return "" if found.low is None or found.high is None else f"[{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    return "" if found.low is None or found.high is None else f"[{100 * found.low:z.1f}, {100 * found.high:z.1f}]"
 
 
 def _share(found: Estimate) -> str:
-    return "-" if found.mean is None else f"{100 * found.mean:.1f} %"
+    return "-" if found.mean is None else f"{100 * found.mean:z.1f} %"
 
 
 def _counted(found: Estimate, more: str = "") -> Sentence:

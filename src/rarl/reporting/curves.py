@@ -102,12 +102,13 @@ def _figure(title: str, caption: str, series: Sequence[Series], *, percent: bool
 
 
 def _evaluated(source: Source, result: Result, metric: str) -> list[tuple[float, ...]]:
-    """(step, mean) or (step, mean, low, high): before the first step, where it was measured, and after the last."""
+    """(step, mean) or (step, mean, low, high): before the first step, where it was measured, and at the end."""
     found: list[tuple[float, ...]] = []
-    last = source.metrics[-1]["step"] if source.metrics else 0
+    last = source.steps if result.step is None else result.step
     ends = {0: result.before, last: result.after}
     known = {step: evaluation.summary.metrics.get(metric) for step, evaluation in ends.items() if evaluation}
-    for step, mean in [(0.0, 0.0), *_line(source.metrics, f"eval/{result.split}/{metric}"), (last, 0.0)]:
+    means: dict[float, float] = dict.fromkeys(ends, 0.0) | dict(_line(source.metrics, f"eval/{result.split}/{metric}"))
+    for step, mean in sorted(means.items()):
         estimate = known.get(int(step)) if step in known else source.between(result, int(step), metric)
         if estimate and estimate.mean is not None:
             limits = () if estimate.low is None or estimate.high is None else (estimate.low, estimate.high)

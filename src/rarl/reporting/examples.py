@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rarl.draws import Draws
 from rarl.errors import RarlError
@@ -25,17 +25,34 @@ FILTERS = {  # what the browser can show, by tag
     "disagree": "Judge and rules disagree",
     "training": "Training groups",
 }
+_OF_ONE = {"right": "Right"}  # where no question was answered twice
 # Every held-out question has one of these, by its first and its last answer.
 CHANGES = ("improved", "worse", "still-wrong", "right")
 
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """The examples of a page; `shown` tells of each set how many of how many there are."""
+    """The examples of a page; `shown` tells of each set how many of how many there are, `drawn` if any are left out."""
 
     cards: Sequence[Card]
     shown: Sequence[str]
-    filters: Mapping[str, int] = field(default_factory=dict)  # how many cards have a tag
+    drawn: bool = False
+
+    @property
+    def changes(self) -> bool:
+        """Whether any question was answered more than once, before and after or by several runs."""
+        return any(len(card.answers) > 1 for card in self.cards)
+
+    @property
+    def judged(self) -> bool:
+        return any(answer.judged for card in self.cards for answer in card.answers)
+
+    @property
+    def filters(self) -> list[tuple[str, str, int]]:
+        """(tag, in words, how many cards have it) of all that finds something."""
+        labels = FILTERS if self.changes else FILTERS | _OF_ONE
+        counts = {tag: sum(tag in card.tags for card in self.cards) for tag in labels}
+        return [("all", "All", len(self.cards)), *((tag, labels[tag], count) for tag, count in counts.items() if count)]
 
 
 def browse(
@@ -45,19 +62,20 @@ def browse(
     rank = _ranks(seed)
     cards: list[Card] = []
     shown: list[str] = []
+    drawn = False
     for each in sets:
         mine = choose(_cards(each), count // len(sets), rank)
         cards += [library.illustrated(card, each.runs) for card in mine]
         total = len({record.id for member in each.members for record in member.evaluation.records})
         shown.append(f"{len(mine):,} of {total:,} questions of {each.title}")
+        drawn |= len(mine) < total
     for source in sources:
         mine = _training_cards(source, len(sources), count)
         cards += [library.trained(card, source) for card in mine]
         if mine:
             of = f" of {source.label}" if len(sources) > 1 else ""
             shown.append(f"{len(mine):,} of {source.rollouts.questions:,} questions that came up in training{of}")
-    counts = {tag: sum(tag in card.tags for card in cards) for tag in FILTERS}
-    return Browser(cards, shown, counts)
+    return Browser(cards, shown, drawn)
 
 
 def choose(cards: Sequence[Card], count: int, rank: Rank) -> list[Card]:

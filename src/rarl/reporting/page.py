@@ -16,6 +16,7 @@ from rarl.reporting import breakdown, charts, comparing, conclusions, examples, 
 from rarl.reporting.curves import evaluation_curves, learning_curves
 from rarl.reporting.pictures import Library
 from rarl.reporting.provenance import provenance
+from rarl.reporting.results import REASONING
 from rarl.reporting.sources import Source, read_sources
 from rarl.runlog import RunFolder, write_text
 
@@ -67,8 +68,9 @@ def _environment() -> Any:
         lstrip_blocks=True,
     )
     environment.filters |= {name: getattr(results, name) for name in ("percent", "points", "verdict")}
+    environment.filters |= {"decimal": "{:z.2f}".format, "signed": "{:+z.2f}".format}
     environment.filters |= {"duration": resources.duration, "clipped": examples.clipped, "name": _name}
-    environment.globals |= {"swatch": charts.swatch, "filters": examples.FILTERS}
+    environment.globals |= {"swatch": charts.swatch}
     return environment
 
 
@@ -76,6 +78,7 @@ def _content(sources: Sequence[Source]) -> dict[str, Any]:
     """All that the page shows but examples."""
     sets = breakdown.question_sets(sources)
     comparison, refused = _comparison(sources)
+    headlines = [breakdown.headline_table(source, result) for each in sets for source, result in each.runs]
     css, js = (_asset(name) for name in ("report.css", "report.js"))
     return {
         "sources": sources,
@@ -86,8 +89,10 @@ def _content(sources: Sequence[Source]) -> dict[str, Any]:
         "sentences": _sentences(sources, comparison),
         "tiles": conclusions.tiles(sources),
         "caveats": conclusions.caveats(sources, comparison),
-        "headlines": [breakdown.headline_table(source, result) for each in sets for source, result in each.runs],
+        "headlines": headlines,
+        "reasons": any(row.label == REASONING for table in headlines for row, _ in table.rows),
         "images": [table for each in sets for table in breakdown.image_tables(each)],
+        "asked_again": breakdown.asked_again(sets),
         "further": [table for each in sets for table in breakdown.further_tables(each)],
         "groups": [table for each in sets for table in breakdown.group_tables(each)],
         "curves": [*evaluation_curves(sources), *learning_curves(sources)],
@@ -119,8 +124,11 @@ def _sentences(sources: Sequence[Source], comparison: Comparison | None) -> list
 
 
 def _name(text: str) -> str:
-    """A data set or model as people call it: of a path its last part."""
-    return PurePath(text).name if text.startswith(("/", "~", ".")) else text
+    """A data set or model as people call it: of a path its last part, and of a run's adapter the run's too."""
+    path = PurePath(text)
+    if path.name == "adapter":
+        return "/".join(path.parts[-2:])
+    return path.name if text.startswith(("/", "~", ".")) else text
 
 
 def _asset(name: str) -> str:

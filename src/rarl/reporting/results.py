@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
 from rarl.config import Control
 from rarl.errors import RunFolderError
 from rarl.evaluation import Summary, change, read_records
+from rarl.evaluation.run import SUMMARY
+from rarl.evaluation.summary import BASELINES as UNDER
 from rarl.evaluation.verdicts import JUDGE
 from rarl.judges.rules import NAME as RULES
+from rarl.reporting.words import words
 from rarl.runlog import read_json
 from rarl.types import Estimate, EvalRecord
 
 JUDGED = {"judge_correctness": "correctness", "judge_explanation": "explanation"}  # metrics and their axes
 
-BLIND = {  # the controls, in the order of what they take away
-    Control.SWAPPED: "another image",
-    Control.BLANK: "blank image",
-    Control.QUESTION_ONLY: "no image",
-}
+BLIND = (Control.SWAPPED, Control.BLANK, Control.QUESTION_ONLY)  # in the order of what they take away
 # What an accuracy must be held against, by its name in summary.json.
-BASELINES = {
-    "majority_answer": "Commonest answer",
-    "shuffled_image": "Another image",
-    "blank_image": "Blank image",
-    "question_only": "No image",
-}
+BASELINES = ("majority_answer", *(UNDER[control] for control in BLIND))
+
+
+REASONING = "Reasoning quality"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +39,18 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One split of a data set, after training and, where that was evaluated, before; `folder` is its folder's name."""
+    """One split of a data set, after training and, where that was evaluated, before; `folder` is its folder's name.
+
+    Of an unfinished run `after` is the newest evaluation that there is, and `step` the step that it followed.
+    """
 
     data: str
     split: str
     before: Evaluation | None
     after: Evaluation
     folder: str = ""
+    step: int | None = None  # None: after the last; 0: before the first
+    way: str = ""  # what tells it from another evaluation of the same questions
     _differences: dict[str, Estimate] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -67,8 +69,9 @@ class Result:
 
     @property
     def title(self) -> str:
-        """The set and split, and the control that its questions were asked under."""
-        return asked_of(self.after.summary)
+        """The set and split, the control that its questions were asked under, and when, if not at the end."""
+        when = "" if self.step is None else f"step {self.step}" if self.step else "before training"
+        return asked_of(self.after.summary) + "".join(f" ({each})" for each in (when, self.way) if each)
 
     def difference(self, metric: str) -> Estimate | None:
         """After minus before on the same questions, None without a before."""
@@ -103,6 +106,24 @@ def read_results(run: Path) -> list[Result]:
     return results
 
 
+def read_interim(run: Path) -> list[Result]:
+    """Of each split that was not evaluated to the end after training, the newest evaluation in between, or before."""
+    stages = {0: run / "eval" / "before"}
+    stages |= {int(path.name.removeprefix("step-")): path for path in (run / "eval").glob("step-*")}
+    newest = {path.name: step for step in sorted(stages) for path in stages[step].glob("*") if _ended(path)}
+    results = []
+    for name, step in sorted(newest.items()):
+        after = None if _ended(run / "eval" / name) else read_evaluation(stages[step] / name)
+        if after:
+            before = read_evaluation(stages[0] / name) if step else None
+            results.append(replace(result_of(name, before, after), step=step))
+    return results
+
+
+def _ended(folder: Path) -> bool:
+    return (folder / SUMMARY).is_file()
+
+
 def result_of(folder: str, before: Evaluation | None, after: Evaluation) -> Result:
     settings = after.summary.settings
     return Result(PurePath(settings["data"]).name, settings["split"], before, after, folder)
@@ -110,7 +131,7 @@ def result_of(folder: str, before: Evaluation | None, after: Evaluation) -> Resu
 
 def read_evaluation(folder: Path) -> Evaluation | None:
     """What an evaluation left in its folder; None where it did not come to its end."""
-    path = folder / "summary.json"
+    path = folder / SUMMARY
     if not path.is_file():
         return None
     try:
@@ -132,7 +153,7 @@ def asked_of(summary: Summary) -> str:
     """The questions of an evaluation: "phantom, test", or "phantom, test, blank image" under a control."""
     settings = summary.settings
     control = settings.get("control", Control.NONE.value)
-    under = "" if control == Control.NONE.value else f", {BLIND[Control(control)]}"
+    under = "" if control == Control.NONE.value else f", {words('baseline', control)}"
     return f"{PurePath(settings['data']).name}, {settings['split']}{under}"
 
 
@@ -150,14 +171,14 @@ def headline(result: Result) -> list[Row]:
     """Accuracy and reasoning quality, then what the accuracy must be held against."""
     rows = [_row(result, "accuracy", "Accuracy")]
     if "reasoning" in result.after.summary.metrics:
-        rows.append(_row(result, "reasoning", "Reasoning quality"))
+        rows.append(_row(result, "reasoning", REASONING))
     judged = {metric: axis for metric, axis in JUDGED.items() if metric in result.after.summary.metrics}
     rows += [_judged_row(result, metric, axis) for metric, axis in judged.items()]
-    for name, label in BASELINES.items():
+    for name in BASELINES:
         after = result.after.summary.baselines.get(name)
         before = result.before.summary.baselines.get(name) if result.before else None
         if after is not None:
-            rows.append(Row(label, before, after, None, baseline=True))
+            rows.append(Row(words("baseline", name).capitalize(), before, after, None, baseline=True))
     return rows
 
 
@@ -165,14 +186,14 @@ def percent(found: Estimate | None) -> str:
     """A share with its 95 % interval, in per cent: "54.1 [50.2, 58.0]"."""
     if found is None or found.mean is None:
         return "-"
-    return f"{100 * found.mean:.1f}{_interval(found)}"
+    return f"{100 * found.mean:z.1f}{_interval(found)}"
 
 
 def points(found: Estimate | None) -> str:
     """A difference of shares with its 95 % interval, in points: "+17.2 [13.0, 21.4]"."""
     if found is None or found.mean is None:
         return "-"
-    return f"{100 * found.mean:+.1f}{_interval(found)}"
+    return f"{100 * found.mean:+z.1f}{_interval(found)}"
 
 
 def verdict(difference: Estimate | None) -> str:
@@ -185,7 +206,7 @@ def verdict(difference: Estimate | None) -> str:
 def _interval(found: Estimate) -> str:
     if found.low is None or found.high is None:
         return ""
-    return f" [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    return f" [{100 * found.low:z.1f}, {100 * found.high:z.1f}]"
 
 
 def _row(result: Result, metric: str, label: str, note: str = "") -> Row:

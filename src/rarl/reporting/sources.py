@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 from rarl.config import RunConfig
 from rarl.errors import RarlError, RunFolderError
 from rarl.evaluation import Summary
+from rarl.evaluation.comparison import folder_names
 from rarl.evaluation.records import RECORDS
-from rarl.reporting.results import Result, read_evaluation, read_results, result_of
+from rarl.reporting.results import Result, read_evaluation, read_interim, read_results, result_of
 from rarl.reporting.rollouts import Rollouts, read_rollouts
 from rarl.runlog import RunFolder, read_json
 from rarl.types import Estimate
@@ -28,10 +30,26 @@ class Source:
     results: Sequence[Result]
     metrics: Sequence[Mapping[str, Any]] = ()
     timings: Sequence[Mapping[str, Any]] = ()
+    cut_short: Sequence[str] = ()  # evaluations in it that did not come to their end
 
     @property
     def steps(self) -> int:
         return self.metrics[-1]["step"] if self.metrics else 0
+
+    @property
+    def unfinished(self) -> str:
+        """How far a run has come that is not at its end, and of evaluations which aren't; empty where all is done."""
+        if self.config is None:
+            names = ", ".join(self.cut_short)
+            return f"{names} did not come to an end; the same rarl eval again goes on with it" if names else ""
+        whole = self.config.train.steps
+        if self.steps < whole:
+            where = f"after step {self.steps:,} of {whole:,}" if self.steps else f"before the first of {whole:,} steps"
+        elif self.config.eval.enabled and (not self.results or any(result.step is not None for result in self.results)):
+            where = f"after all {whole:,} steps, before the end of the evaluation that follows them"
+        else:
+            return ""
+        return f"still running, or stopped, {where}; rarl train --resume goes on with it"
 
     @cached_property
     def environment(self) -> dict[str, Any]:
@@ -58,7 +76,8 @@ class Source:
     @cached_property
     def rollouts(self) -> Rollouts:
         seed = self.config.run.seed if self.config else 0
-        return read_rollouts(self.path / "rollouts.jsonl", self.steps, seed)
+        # A run that was stopped within its first step has completions before it has metrics.
+        return read_rollouts(self.path / "rollouts.jsonl", max(self.steps, 1), seed)
 
     @cached_property
     def trained_with(self) -> RunConfig | None:
@@ -83,17 +102,14 @@ def read_sources(paths: Sequence[str | Path]) -> list[Source]:
     if not paths:
         raise RunFolderError("a report needs the folder of a run or of an evaluation")
     folders = [Path(path) for path in paths]
-    own = [folder.resolve().name for folder in folders]
-    labels = own if len(set(own)) == len(own) else [str(folder) for folder in folders]
-    if len(set(labels)) < len(labels):
-        raise RunFolderError(f"{', '.join(labels)}: the same folder twice; give each once")
-    return [_source(label, folder) for label, folder in zip(labels, folders, strict=True)]
+    return [_source(label, folder) for label, folder in zip(folder_names(folders), folders, strict=True)]
 
 
 def _source(label: str, path: Path) -> Source:
     if (path / "config.toml").is_file():
         run = RunFolder.open(path)
-        return Source(label, path, run.config, read_results(path), run.metrics(), run.timings())
+        results = [*read_results(path), *read_interim(path)]
+        return Source(label, path, run.config, results, run.metrics(), run.timings())
     alone = (path / RECORDS).is_file()
     places = [path] if alone else sorted(each.parent for each in path.glob(f"*/{RECORDS}"))
     if not places:
@@ -102,4 +118,6 @@ def _source(label: str, path: Path) -> Source:
     results = [result_of(place.name, None, each) for place, each in found if each]
     if not results:
         raise RunFolderError(f"{path} holds no evaluation that came to its end; run the same rarl eval again")
-    return Source(label, path, None, results)
+    titles = Counter(result.title for result in results)
+    results = [replace(each, way=each.folder) if titles[each.title] > 1 else each for each in results]
+    return Source(label, path, None, results, cut_short=[place.name for place, each in found if each is None])

@@ -19,6 +19,7 @@ from rarl.reporting.results import (
     points,
     verdict,
 )
+from rarl.reporting.words import named, words
 from rarl.terminal import plain_table
 
 if TYPE_CHECKING:
@@ -53,18 +54,18 @@ def summary_table(summary: Summary) -> Table:
     """All metrics of one evaluation, then what its accuracy must be held against, other protocols, and groups."""
     table = plain_table(asked_of(summary), "", "% [95 % interval]", "n", "unscored")
     own = {name: found for name, found in summary.metrics.items() if not (name in JUDGED and by_rules(summary))}
-    lines = [(_words(name), found, "") for name, found in own.items()]
+    lines = [(words("metric", name), found, "") for name, found in own.items()]
     lines += [
-        (f"accuracy, {label.lower()}", summary.baselines[name], "dim")
-        for name, label in BASELINES.items()
+        (f"accuracy, {words('baseline', name)}", summary.baselines[name], "dim")
+        for name in BASELINES
         if name in summary.baselines
     ]
     others = {
         name: found for name, found in other_protocols(summary).items() if name not in ("strict", *summary.metrics)
     }
-    lines += [(f"protocol {_words(name)}", found, "") for name, found in others.items()]
+    lines += [(f"protocol {words('metric', name)}", found, "") for name, found in others.items()]
     lines += [
-        (f"accuracy, {group} {name}", found["accuracy"], "")
+        (f"accuracy, {group} {named(group, name)}", found["accuracy"], "")
         for group, names in summary.by.items()
         for name, found in names.items()
         if len(names) > 1
@@ -74,7 +75,8 @@ def summary_table(summary: Summary) -> Table:
         table.add_row(_marked(label, found, table), *cells, style=style)
     for name, found in summary.image_worth.items():
         cells = (points(found), f"{found.n:,}", f"{found.unscored:,}")
-        table.add_row(_marked(f"the image is worth, against {_words(name)}", found, table), *cells, style="bold")
+        label = f"the image is worth, against {words('against', name)}"
+        table.add_row(_marked(label, found, table), *cells, style="bold")
     return table
 
 
@@ -85,10 +87,6 @@ def calibration_table(curve: Calibration) -> Table:
     for each in curve.bins:
         table.add_row(_marked(f"{100 * each.share:.0f}", each.right, table), percent(each.right), f"{each.right.n:,}")
     return table
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def _marked(label: str, found: Estimate | None, table: Table) -> str:
@@ -109,7 +107,7 @@ def dataset_tables(examples: Sequence[Example], number: int) -> list[Table]:
     for group in ("kind", "modality", "task"):
         found = Counter(str(value) for example in examples if (value := getattr(example, group)) is not None)
         for name, n in found.most_common():
-            counts.add_row(group, escape(name), f"{n:,}")
+            counts.add_row(group, escape(named(group, name)), f"{n:,}")
     answers = Counter(example.answer.casefold() for example in examples)
     for answer, n in answers.most_common(5):
         counts.add_row("answer", escape(answer), f"{n:,}")
@@ -117,7 +115,7 @@ def dataset_tables(examples: Sequence[Example], number: int) -> list[Table]:
     for example in examples[:number]:
         options = f" ({' | '.join(example.options)})" if example.options else ""
         images = " ".join(image.name for image in example.images)
-        texts = (example.id, images, example.question + options, example.answer, example.kind.value)
+        texts = (example.id, images, example.question + options, example.answer, words("kind", example.kind))
         first.add_row(*map(escape, texts))
     return [counts, first]
 
@@ -150,5 +148,5 @@ def scored_table(found: ScoredFile) -> Table:
     """What `rarl score` came to: means over the rows that could be scored."""
     table = plain_table(f"{found.rows:,} completions, {found.unscored:,} without a total", "reward", "mean")
     for name, mean in (*found.parts.items(), ("total", found.total)):
-        table.add_row(name, "-" if mean is None else f"{mean:.3f}", style="bold" if name == "total" else "")
+        table.add_row(name, "-" if mean is None else f"{mean:z.3f}", style="bold" if name == "total" else "")
     return table
