@@ -118,6 +118,9 @@ def test_the_page_and_the_results_are_written(done):
     assert "2 seeds, 6 questions a seed and set" in page
     assert "RL generalises better than SFT" in page
     assert "| rl - sft |" in page
+    shown = (done.folder / "results.html").read_text()
+    assert "Entropy" in shown, "the curves of arms by reinforcement"
+    assert "Loss" in shown, "and of the others"
     assert json.loads((done.folder / "results.json").read_text())["digest"] == done.study.digest()
 
 

@@ -106,13 +106,13 @@ def study(
     """Compare arms over seeds and sets, and answer the claims fixed in a file; goes on where it stopped."""
     with starting():
         from rarl.studies import run_study
-        from rarl.studies.pages import all_tables
+        from rarl.studies.tables import all_tables
 
     results = run_study(file, out=out, workers=workers)
     for table in all_tables(results):
         print_rows(table.title, table.header, table.rows)
         print()
-    print(f"Results: {results.folder / 'results.md'}")
+    print(f"Results: {results.folder / 'results.md'}, {results.folder / 'results.html'}")
 
 
 def _show(run: Run) -> None:

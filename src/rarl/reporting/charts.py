@@ -1,6 +1,6 @@
 """Figures as SVG text. They hold numbers only: every word stands in the page around them, where it is escaped.
 
-Colours, dashes and fonts are the page's own (report.css): class s0 to s5 is the series, so that one figure suits dark,
+Colours, dashes and fonts are the page's own (report.css): class s0 to s7 is the series, so that one figure suits dark,
 light and print, and two lines differ without colour too.
 """
 
@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from rarl.types import Estimate
 
-STYLES = 6  # series that report.css tells apart; more of them start again
+STYLES = 8  # series that report.css tells apart; more of them start again
 BASE = -1  # the style of what is compared with: the model before training
 Line = Sequence[tuple[float, float]]  # (step, value)
 
@@ -22,13 +22,15 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 350, 10, 168  # of the plot's area
 _POINTS = 240  # of a line; longer ones are averaged
 _SMOOTHED = 10  # points up to which a line is drawn as it is
 _CELL = 180  # width of a plot in a table's cell
-_SHAPES = (  # around a point: disc, square, diamond, triangle, upside down, bar
+_SHAPES = (  # around a point: disc, square, diamond, triangle, upside down, bar, lying bar, plus
     "m-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z",
     "m-3.6-3.6h7.2v7.2h-7.2z",
     "m0-5l5 5l-5 5l-5-5z",
     "m0-4.6l4.6 8h-9.2z",
     "m0 4.6l4.6-8h-9.2z",
     "m-2-5h4v10h-4z",
+    "m-5-2h10v4h-10z",
+    "m-1.6-5h3.2v3.4h3.4v3.2h-3.4v3.4h-3.2v-3.4h-3.4v-3.2h3.4z",
 )
 
 

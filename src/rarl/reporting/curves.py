@@ -41,10 +41,10 @@ class Figure:
         return "; ".join(f"{key.label}: from {key.first} to {key.last}" for key in self.keys)
 
 
-def learning_curves(sources: Sequence[Source]) -> list[Figure]:
-    """The figures for which anything was logged: of one run all lines of a panel, of several a figure a line."""
+def learning_curves(logged: Mapping[str, Metrics]) -> list[Figure]:
+    """The figures for which anything was logged, by run: of one all lines of a panel, of several a figure a line."""
     panels = tomllib.loads((files("rarl.reporting") / "curves.toml").read_text(encoding="utf-8"))["panel"]
-    return [figure for panel in panels for figure in _figures(panel, sources)]
+    return [figure for panel in panels for figure in _figures(panel, logged)]
 
 
 def evaluation_curves(sources: Sequence[Source]) -> list[Figure]:
@@ -67,8 +67,8 @@ def evaluation_curves(sources: Sequence[Source]) -> list[Figure]:
     return figures
 
 
-def _figures(panel: Mapping[str, Any], sources: Sequence[Source]) -> list[Figure]:
-    found = {source.label: _lines(panel, source.metrics) for source in sources}  # places are looks: all keep theirs
+def _figures(panel: Mapping[str, Any], logged: Mapping[str, Metrics]) -> list[Figure]:
+    found = {label: _lines(panel, metrics) for label, metrics in logged.items()}  # places are looks: all keep theirs
     labels = list(dict.fromkeys(label for lines in found.values() for label in lines))
     if not labels:
         return []

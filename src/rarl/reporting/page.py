@@ -22,7 +22,7 @@ from rarl.runlog import RunFolder, write_text
 
 LARGEST = 9_500_000  # bytes of a page
 _EXAMPLES = (120, 40, 12, 0)  # so many, or fewer until the page is small enough
-_TEMPLATE = "template"
+TEMPLATE = "template"
 
 
 def write_report(
@@ -45,7 +45,7 @@ def write_report(
 
 def render(sources: Sequence[Source], *, images: bool = True) -> str:
     """The whole page; with fewer examples where it would be larger than LARGEST."""
-    page = _environment().get_template("report.html.jinja")
+    page = templates("rarl.reporting").get_template("report.html.jinja")
     content = _content(sources)
     text = ""
     for count in _EXAMPLES:
@@ -57,11 +57,12 @@ def render(sources: Sequence[Source], *, images: bool = True) -> str:
     return text
 
 
-def _environment() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def templates(package: str) -> Any:
+    """The pages of a package, with this one's macros and filters: a jinja2 environment."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("rarl.reporting", _TEMPLATE),
+        loader=ChoiceLoader([PackageLoader(package, TEMPLATE), PackageLoader("rarl.reporting", TEMPLATE)]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -79,8 +80,8 @@ def _content(sources: Sequence[Source]) -> dict[str, Any]:
     sets = breakdown.question_sets(sources)
     comparison, refused = _comparison(sources)
     headlines = [breakdown.headline_table(source, result) for each in sets for source, result in each.runs]
-    css, js = (_asset(name) for name in ("report.css", "report.js"))
     return {
+        **assets(),
         "sources": sources,
         "sets": sets,
         "comparison": breakdown.comparison_tables(comparison) if comparison else [],
@@ -95,15 +96,15 @@ def _content(sources: Sequence[Source]) -> dict[str, Any]:
         "asked_again": breakdown.asked_again(sets),
         "further": [table for each in sets for table in breakdown.further_tables(each)],
         "groups": [table for each in sets for table in breakdown.group_tables(each)],
-        "curves": [*evaluation_curves(sources), *learning_curves(sources)],
+        "curves": [
+            *evaluation_curves(sources),
+            *learning_curves({source.label: source.metrics for source in sources}),
+        ],
         "rewards": [(source.label, rollouts.distributions(source.rollouts)) for source in sources],
         "resources": [found for source in sources if (found := resources.resources(source))],
         "probes": [(source.label, source.probe) for source in sources if source.probe.get("attacks")],
         "provenance": [provenance(source) for source in sources],
         "version": VERSION,
-        "css": css,
-        "js": js,
-        "script_hash": base64.b64encode(hashlib.sha256(js.encode()).digest()).decode(),
     }
 
 
@@ -131,5 +132,7 @@ def _name(text: str) -> str:
     return path.name if text.startswith(("/", "~", ".")) else text
 
 
-def _asset(name: str) -> str:
-    return (files("rarl.reporting") / _TEMPLATE / name).read_text(encoding="utf-8")
+def assets() -> dict[str, str]:
+    """What a page carries to need no other file: `css`, `js`, and the hash by which a browser knows the latter."""
+    css, js = ((files("rarl.reporting") / TEMPLATE / name).read_text("utf-8") for name in ("report.css", "report.js"))
+    return {"css": css, "js": js, "script_hash": base64.b64encode(hashlib.sha256(js.encode()).digest()).decode()}

@@ -21,19 +21,21 @@ from rarl.runlog import require_free, write_json, write_text
 from rarl.studies.design import Study, load_study
 from rarl.studies.frozen import require_frozen
 from rarl.studies.jobs import Job, Work
-from rarl.studies.pages import SESSIONS, study_page
+from rarl.studies.page import study_html
 from rarl.studies.results import StudyResults, read_study
 from rarl.studies.searching import chosen, trials
+from rarl.studies.tables import SESSIONS, study_page
 from rarl.terminal import progress
 
-FROZEN, PAGE = "study.toml", "results.md"
+FROZEN, PAGE, HTML = "study.toml", "results.md", "results.html"
 
 
 def run_study(path: str | Path, *, out: Path | None = None, workers: int | None = None) -> StudyResults:
     """Run what is missing of the study in `path` and gather its results in `out`, by default runs/<its name>.
 
-    `workers` arms run at once, by default one a core for the embedded model and one for any other. Errors: RarlError;
-    what was finished before stays.
+    `workers` arms run at once, by default one a core for the embedded model and one for any other, in processes that
+    import the calling script: there the call must stand under `if __name__ == "__main__":`. Errors: RarlError; what was
+    finished before stays.
     """
     study = load_study(path)
     require_frozen(study)
@@ -49,6 +51,7 @@ def run_study(path: str | Path, *, out: Path | None = None, workers: int | None 
         done += _run_all(jobs, found, out, workers, "study")
     results = read_study(study, out, skipped)
     write_text(out / PAGE, study_page(results))
+    write_text(out / HTML, study_html(results))
     return results
 
 

@@ -1,4 +1,4 @@
-"""A study's results as tables and as a page of Markdown: every number from its files, none typed."""
+"""A study's results as tables, and those as a page of Markdown: every number from its files, none typed."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ def all_tables(results: StudyResults) -> Iterator[Table]:
 def study_page(results: StudyResults) -> str:
     """The results as Markdown."""
     study = results.study
-    parts = [f"# Results of the study {study.name}", _how(results)]
+    parts = [f"# Results of the study {study.name}", f"{how(results)}\n\n{READING}"]
     claims = enumerate(results.claims, start=1)
-    parts += [f"Claim {number}: {each.claim.says}. {_fixed(each.claim)}" for number, each in claims]
+    parts += [f"Claim {number}: {each.claim.says}. {fixed(each.claim)}" for number, each in claims]
     parts += [_markdown(table) for table in all_tables(results)]
     parts += [f"Skipped: {study.arms[arm].title} ({why})." for arm, why in results.skipped.items()]
     return "\n\n".join(parts) + "\n"
@@ -136,7 +136,7 @@ def _claim_rows(number: int, result: ClaimResult) -> Iterator[tuple[str, ...]]:
         beside = [gain(each[place], claim) if each else "" for each in (result.native, result.beyond)]
         yield (
             str(number) if first else "",
-            _contrast(claim.contrasts[place]),
+            contrast_words(claim.contrasts[place]),
             gain(found, claim),
             *beside,
             f"{result.holm:.3f}" if first and result.holm is not None else "",
@@ -145,14 +145,14 @@ def _claim_rows(number: int, result: ClaimResult) -> Iterator[tuple[str, ...]]:
         )
 
 
-def _contrast(contrast: Contrast) -> str:
+def contrast_words(contrast: Contrast) -> str:
     """ "rarl - rl", with the prompting where that is what differs."""
     if contrast.shape == contrast.against_shape:
         return f"{contrast.arm} - {contrast.against}"
     return f"{contrast.arm} {contrast.shape} - {contrast.against} {contrast.against_shape}"
 
 
-def _fixed(claim: Claim) -> str:
+def fixed(claim: Claim) -> str:
     """What was fixed before the run, in words."""
     if claim.of_cost:
         return f"Fixed before: the share of {COSTS[claim.endpoint]} saved."
@@ -161,7 +161,8 @@ def _fixed(claim: Claim) -> str:
     return f"Fixed before: {claim.endpoint}{tasks} on {', '.join(claim.sets)}, {unit}."
 
 
-def _how(results: StudyResults) -> str:
+def how(results: StudyResults) -> str:
+    """With what it was made, on how many questions, and how long it took."""
     study, environment = results.study, read_json(results.folder / "environment.json")
     sessions = list(read_rows(results.folder / SESSIONS))
     packages = ", ".join(f"{name} {environment['packages'][name]}" for name in ("torch", "transformers", "peft"))
@@ -174,7 +175,7 @@ def _how(results: StudyResults) -> str:
     return (
         f"Written by `rarl study` from the study `{study.name}` (digest `{study.digest()}`): {len(study.seeds)} seeds, "
         f"{n:,} questions a seed and set. {made}; wall time {minutes:.0f} minutes"
-        f"{f' in {len(sessions)} calls' if len(sessions) > 1 else ''}.\n\n{READING}"
+        f"{f' in {len(sessions)} calls' if len(sessions) > 1 else ''}."
     )
 
 

@@ -1,0 +1,129 @@
+"""The page of a study: one HTML file with its claims, tables and the curves of all arms; it needs no network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from rarl.environment import VERSION
+from rarl.reporting.charts import domain, intervals, scale
+from rarl.reporting.curves import learning_curves
+from rarl.reporting.page import assets, templates
+from rarl.runlog import RunFolder, read_json
+from rarl.studies.design import Claim
+from rarl.studies.effects import Effect
+from rarl.studies.jobs import Job
+from rarl.studies.results import ClaimResult, StudyResults
+from rarl.studies.tables import READING, all_tables, contrast_words, fixed, gain, how
+from rarl.types import Estimate
+
+_VERDICTS = ("supported", "contradicted", "undecided", "not tested")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One contrast of a claim, in words and as a picture with its scale."""
+
+    label: str
+    effect: str
+    beside: Mapping[str, str]  # further effects by what they are
+    scale: str
+    svg: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A claim with what came of it."""
+
+    says: str
+    fixed: str
+    verdict: str
+    p: str
+    why_not: str
+    lines: tuple[Line, ...]
+
+
+def study_html(results: StudyResults) -> str:
+    """The whole page."""
+    claims, *tables = all_tables(results)
+    return str(
+        templates("rarl.studies")
+        .get_template("study.html.jinja")
+        .render(
+            **assets(),
+            study=results.study,
+            verdicts=verdicts(results),
+            cards=[_card(each) for each in results.claims],
+            claims=claims,
+            tables=tables,
+            curves=learning_curves(_logged(results)),
+            skipped=[(results.study.arms[arm].title, why) for arm, why in results.skipped.items()],
+            how=how(results).replace("`", ""),
+            reading=READING,
+            toml=results.study.to_toml(),
+            packages=read_json(results.folder / "environment.json")["packages"],
+            version=VERSION,
+        )
+    )
+
+
+def verdicts(results: StudyResults) -> str:
+    """How the claims fared, in a sentence: "Of 5 claims 2 are supported, 3 undecided."."""
+    found = [each.verdict for each in results.claims]
+    counts = [f"{found.count(verdict)} {verdict}" for verdict in _VERDICTS if verdict in found]
+    return f"Of {len(found)} claims: {', '.join(counts)}." if found else "No claim was put to the test."
+
+
+def _card(result: ClaimResult) -> Card:
+    claim = result.claim
+    return Card(
+        claim.says,
+        fixed(claim),
+        result.verdict,
+        f"p = {result.holm:.3f} after Holm" if result.holm is not None else "",
+        result.why_not,
+        tuple(_lines(claim, result)),
+    )
+
+
+def _lines(claim: Claim, result: ClaimResult) -> Iterator[Line]:
+    estimates = [_estimate(each) for each in result.effects]
+    low, high = domain(estimates, start=(-0.1, 0.1))
+    for place, found in enumerate(result.effects):
+        others = {"by native prompts": result.native, "beyond in domain": result.beyond}
+        beside = {name: gain(each[place], claim) for name, each in others.items() if each}
+        if found.smallest is not None:
+            beside["least effect that could be found"] = f"{100 * found.smallest:.1f}"
+        yield Line(
+            contrast_words(claim.contrasts[place]),
+            gain(found, claim),
+            beside,
+            scale(low, high, signed=True),
+            intervals([(0, estimates[place])], low, high),
+        )
+
+
+def _estimate(found: Effect) -> Estimate:
+    return Estimate(found.mean, found.low, found.high, found.n, 0, found.unscored)
+
+
+def _logged(results: StudyResults) -> dict[str, list[dict[str, Any]]]:
+    """The metrics of each arm by step, the mean over seeds of what all of them logged."""
+    logged = {}
+    for arm, costs in results.costs.items():
+        if costs:
+            runs = [
+                list(RunFolder.open(Job(arm, seed).folder(results.folder) / "run").metrics())
+                for seed in results.study.seeds
+            ]
+            logged[results.study.arms[arm].title] = [_mean_row(rows) for rows in zip(*runs, strict=True)]
+    return logged
+
+
+def _mean_row(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One step's metrics over seeds; one that a seed lacks, or could not measure, is left out."""
+    shared = set(rows[0]).intersection(*rows[1:])
+    known = [name for name in rows[0] if name in shared and all(row[name] is not None for row in rows)]
+    return {name: rows[0][name] if name == "step" else fmean(row[name] for row in rows) for name in known}
