@@ -112,7 +112,7 @@ def predict(
     if prediction.reasoning:
         print(f"Reasoning: {prediction.reasoning}")
     if not prediction.answer:
-        print(f"No answer in: {prediction.text!r}", file=sys.stderr)
+        print(f"rarl: error: no answer in {prediction.text!r}", file=sys.stderr)
         raise typer.Exit(1)
     print(f"Answer: {prediction.answer}")
 

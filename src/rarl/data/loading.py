@@ -93,7 +93,7 @@ def load_dataset(
         raise DataError(f"data set {name!r}, split {split!r}, has no example to use{_first(skipped)}")
     if shuffled is None:
         return Dataset(name, split, examples, tuple(skipped))
-    drawn_from = len(shuffled.items) if len(examples) == limit < len(shuffled.items) else None
+    drawn_from = len(shuffled.items) if limit == len(examples) < len(shuffled.items) else None
     return Dataset(name, split, shuffled.in_order(examples), tuple(skipped), drawn_from)
 
 

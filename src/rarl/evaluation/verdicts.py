@@ -20,7 +20,7 @@ from rarl.types import EvalRecord, Example, JudgeQuery, Verdict
 
 logger = logging.getLogger("rarl")
 
-JUDGE, SENT, VERDICTS = "judge.json", "sent.json", "verdicts.jsonl"
+JUDGE, SENT = "judge.json", "sent.json"
 QUERIES = 64  # a call; a judge answers several at a time
 _OUT = frozenset({Failure.OUTAGE, Failure.TIMEOUT, Failure.DENIED, Failure.BUDGET})
 
@@ -46,9 +46,9 @@ def judged(
     waiting = [query for query in queries if (verdict := known.get(_place(query))) is None or verdict.value is None]
     _ask(waiting, known, folder, judge)
     result = [replace(r, verdicts={a: known[r.id, a] for a in AXES if (r.id, a) in known}) for r in records]
-    if waiting or (folder / VERDICTS).exists():
+    if waiting or (folder / store.VERDICTS).exists():
         store.rewrite(folder, result)
-        (folder / VERDICTS).unlink(missing_ok=True)
+        (folder / store.VERDICTS).unlink(missing_ok=True)
     return result
 
 
@@ -62,20 +62,28 @@ def judge_record(records: Iterable[EvalRecord], folder: Path, warning: str | Non
 
 def _resume(records: Sequence[EvalRecord], folder: Path, about: Mapping[str, Any]) -> dict[Place, Verdict]:
     """The verdicts that this judge has given already: those in the records, and those that a kill left beside them."""
-    if not (folder / JUDGE).is_file():
-        for name in (VERDICTS, SENT):
-            (folder / name).unlink(missing_ok=True)
+    before = read_json(folder / JUDGE) if (folder / JUDGE).is_file() else None
+    if before is None or (before.get("kind") == "rules" and before != about):  # what cost nothing isn't kept
+        _forget(records, folder)
         write_json(folder / JUDGE, about)
         return {}
     remedy = f"choose another folder, or remove {JUDGE} in it to have its answers judged anew"
-    store.require_same(read_json(folder / JUDGE), about, f"{folder} was judged", remedy)
+    store.require_same(before, about, f"{folder} was judged", remedy)
     known = {(record.id, axis): verdict for record in records for axis, verdict in record.verdicts.items()}
-    if (folder / VERDICTS).is_file():
-        store.drop_cut_row(folder / VERDICTS)
-        for row in read_rows(folder / VERDICTS):
+    if (folder / store.VERDICTS).is_file():
+        store.drop_cut_row(folder / store.VERDICTS)
+        for row in read_rows(folder / store.VERDICTS):
             item = row.pop("id")
             known[item, row["axis"]] = Verdict(**row)
     return known
+
+
+def _forget(records: Sequence[EvalRecord], folder: Path) -> None:
+    """Removes all that another judge said, before this one is named: a kill must not pass it off as this one's."""
+    for name in (store.VERDICTS, SENT):
+        (folder / name).unlink(missing_ok=True)
+    if any(record.verdicts for record in records):
+        store.rewrite(folder, (replace(record, verdicts={}) for record in records))
 
 
 def _ask(waiting: Sequence[JudgeQuery], known: dict[Place, Verdict], folder: Path, judge: MadeJudge) -> None:
@@ -86,7 +94,7 @@ def _ask(waiting: Sequence[JudgeQuery], known: dict[Place, Verdict], folder: Pat
     batches = (waiting[i : i + QUERIES] for i in range(0, len(waiting), QUERIES))
     for batch in progress(batches, "judging", total=len(waiting), units=len):
         found = _verdicts(batch, _told(batch, judge), judge)
-        store.append_rows(folder / VERDICTS, ({"id": item, **asdict(found[item, axis])} for item, axis in found))
+        store.append_rows(folder / store.VERDICTS, ({"id": item, **asdict(found[item, axis])} for item, axis in found))
         write_json(folder / SENT, _added(before, start, judge.sent()))
         known.update(found)
         warned = warned or _warned_of(found)

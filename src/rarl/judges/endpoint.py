@@ -138,7 +138,7 @@ class Endpoint:
             except openai.APIConnectionError as error:
                 if not is_nobody(error):
                     return ""
-                why, remedy = self._told(error.__cause__), "check judge.base_url, and that the server runs"
+                why, remedy = self._told(error.__cause__ or error), "check judge.base_url, and that the server runs"
             except (openai.APIError, httpx2.HTTPError):
                 return ""
         return f"the judge at {urlsplit(self._url).netloc} can't be asked: {why}; {remedy}"

@@ -65,8 +65,8 @@ def require_scored(
         return
     told = " and ".join(_told(axis, tally) for axis, tally in counted.items() if tally.unscored)
     raise JudgeError(
-        f"{where and f'{where}: '}the judge left unscored {told}, more than judge.max_unscored = {max_unscored:g} of all; what it scored is "
-        f"kept: mend the cause and {remedy}"
+        f"{where + ': ' if where else ''}the judge left unscored {told}, more than judge.max_unscored = "
+        f"{max_unscored:g} of all; what it scored is kept: mend the cause and {remedy}"
     )
 
 
