@@ -107,7 +107,7 @@ def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 def require_same(old: Mapping[str, Any], new: Mapping[str, Any], what: str, remedy: str) -> None:
     """RunFolderError for the first setting that is another one."""
-    for key in dict.fromkeys((*old, *new)):
+    for key in dict.fromkeys((*new, *old)):
         if old.get(key) != new.get(key):
             raise RunFolderError(f"{what} with {key} = {old.get(key)!r}, not {new.get(key)!r}; {remedy}")
 
