@@ -171,6 +171,18 @@ def test_another_judge_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
     assert len(anew.asked) == 6
 
 
+def test_another_versions_rubric_is_named_with_what_to_do(tmp_path: Path) -> None:
+    rubrics = {"correctness": "correctness-1 sha256:a", "explanation": "explanation-1 sha256:b"}
+    run(tmp_path, Judge(), about={**ABOUT, "rubrics": rubrics})
+    newer = {**ABOUT, "rubrics": rubrics | {"explanation": "explanation-2 sha256:c"}}
+    with pytest.raises(RunFolderError) as caught:
+        run(tmp_path, Judge(), about=newer)
+    assert str(caught.value) == (
+        f"{tmp_path} was judged with explanation = 'explanation-1 sha256:b', not 'explanation-2 sha256:c'; choose "
+        "another folder, or remove judge.json in it to have its answers judged anew"
+    )
+
+
 def out(query: JudgeQuery, failure: Failure = Failure.OUTAGE) -> Verdict:
     return Verdict(None, query.axis, "no route to host", "m", "rubric-1", failure)
 

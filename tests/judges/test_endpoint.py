@@ -94,7 +94,15 @@ def test_nobody_was_ever_there_and_is_not_waited_for(remote, server, several, mo
     assert time.monotonic() - start < 5
     assert "Connection refused" in first.raw
     assert outcome([first, *others]) == [(None, Failure.OUTAGE)] * 20
-    assert {verdict.raw for verdict in others} == {"not asked: nobody was there for the first"}
+    assert {verdict.raw for verdict in others} == {"not asked: the first got no reply at all"}
+
+
+def test_a_server_that_never_says_anything_is_asked_for_one_verdict_alone(remote, server, several):
+    server.act = fake.hangs
+    verdicts = remote(timeout=0.2, retries=2)(several(20))
+    assert {verdict.value for verdict in verdicts} == {None}
+    assert (verdicts[0].failure, verdicts[-1].raw) == (Failure.TIMEOUT, "not asked: the first got no reply at all")
+    assert len(server.asked) == 3
 
 
 def test_a_server_that_dies_is_waited_for_and_what_it_said_is_kept(remote, server, several):

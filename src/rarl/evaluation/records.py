@@ -106,10 +106,13 @@ def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def require_same(old: Mapping[str, Any], new: Mapping[str, Any], what: str, remedy: str) -> None:
-    """RunFolderError for the first setting that is another one."""
+    """RunFolderError for the first setting that is another one; of tables within, for the first of theirs."""
     for key in dict.fromkeys((*new, *old)):
-        if old.get(key) != new.get(key):
-            raise RunFolderError(f"{what} with {key} = {old.get(key)!r}, not {new.get(key)!r}; {remedy}")
+        was, now = old.get(key), new.get(key)
+        if isinstance(was, dict) and isinstance(now, dict):
+            require_same(was, now, what, remedy)
+        elif was != now:
+            raise RunFolderError(f"{what} with {key} = {was!r}, not {now!r}; {remedy}")
 
 
 def drop_cut_row(path: Path) -> None:

@@ -41,14 +41,14 @@ _DENIED = {
 class _Trouble:
     """A request that failed: `again` if another try may do better, `after` so many seconds if the server says so.
 
-    `nobody`: no server was ever there.
+    `mute`: nobody is there, or says anything.
     """
 
     failure: Failure
     text: str
     again: bool = False
     after: float | None = None
-    nobody: bool = False
+    mute: bool = False
 
 
 @dataclass
@@ -76,9 +76,9 @@ class Endpoint:
     """Asks a chat-completions server through the `openai` client, whose own retries are off.
 
     Where nobody has answered yet, the first sheet goes alone: a wrong key, model or address is one request and one
-    JudgeError, and an address where nobody is is tried once, for all. Later ones, and outages of any length, leave
-    their queries unscored; after so many in a row the rest of a call is not asked. Nothing follows a redirect to
-    another host.
+    JudgeError, and where nobody is, or none but silence comes after all tries, the rest of the call is not asked. Later
+    ones, and outages of any length, leave their queries unscored; after so many in a row the rest is not asked. Nothing
+    follows a redirect to another host.
     """
 
     def __init__(self, settings: JudgeSection, draws: Draws) -> None:
@@ -187,8 +187,8 @@ class Endpoint:
                 break
         if trouble is None:
             return Reply(f"not asked: {work.why}", Failure.OUTAGE)
-        if trouble.nobody:
-            work.give_up("nobody was there for the first")
+        if trouble.mute and not self._answered:
+            work.give_up("the first got no reply at all")
         work.note(failed=trouble.failure in (Failure.OUTAGE, Failure.TIMEOUT, Failure.DENIED))
         return Reply(trouble.text, trouble.failure)
 
@@ -240,9 +240,9 @@ class Endpoint:
         """A server that has answered before may come back; one that never did is not waited for."""
         told = self._told(error.__cause__ or error)
         if is_nobody(error):
-            return _Trouble(Failure.OUTAGE, told, again=self._answered, nobody=not self._answered)
+            return _Trouble(Failure.OUTAGE, told, again=self._answered, mute=True)
         if is_late(error):
-            return _Trouble(Failure.TIMEOUT, f"no reply within {self._settings.timeout:g} s", again=True)
+            return _Trouble(Failure.TIMEOUT, f"no reply within {self._settings.timeout:g} s", again=True, mute=True)
         return _Trouble(Failure.OUTAGE, told, again=True)
 
     def _trouble(self, error: Any) -> _Trouble:
