@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -135,6 +136,20 @@ def cuts(handler: Handler, asked: Asked) -> None:
     """Half of a body, then nothing."""
     handler.send(200, json.dumps(completion(GOOD)).encode()[:40], {"Content-Length": "400"})
     handler.close_connection = True
+
+
+def dies(handler: Handler, asked: Asked) -> None:
+    """The server is gone: this request gets no answer, and later ones no connection."""
+    server = handler.server
+    server.script, server.act = [], vanishes
+    server.shutdown()
+    server.server_close()
+    vanishes(handler, asked)
+
+
+def vanishes(handler: Handler, asked: Asked) -> None:
+    handler.close_connection = True
+    handler.connection.shutdown(socket.SHUT_RDWR)
 
 
 def slowly(seconds: float, act: Act) -> Act:

@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -113,8 +114,15 @@ def test_an_outage_halfway_keeps_what_was_scored_and_only_the_rest_is_asked_agai
 ) -> None:
     server.script, server.act = [fake.says(fake.GOOD)] * 3, fake.fails(500)
     code, out, err = evaluate("judge.retries=0", "judge.cache=off")
-    assert (code, out) == (2, "")
-    assert "rarl: error: the judge left 3 of 6 queries unscored (3 outage), more than judge.max_unscored = 0.1" in err
+    assert code == 2
+    assert re.search(r"^accuracy\*? +33\.3 .* 3 +0 *$", out, re.MULTILINE)
+    assert re.search(r"^judge correctness\*? +66\.7 .* 2 +1 *$", out, re.MULTILINE)
+    assert re.search(r"^judge explanation\*? +66\.7 .* 1 +2 *$", out, re.MULTILINE)
+    assert err == (
+        f"rarl: error: {tmp_path / 'eval'}: the judge left unscored the correctness of 1 of 3 answers (1 outage) and "
+        "the explanation of 2 of 3 answers (2 outage), more than judge.max_unscored = 0.1 of all; what it scored is "
+        f"kept: mend the cause and run this again with --out {tmp_path / 'eval'}\n"
+    )
     values = [verdict["value"] for verdict in verdicts(tmp_path / "eval")]
     assert values == [2 / 3] * 3 + [None] * 3
     assert summary(tmp_path / "eval")["judge_correctness"]["unscored"] == 1
@@ -155,6 +163,54 @@ def test_a_judge_that_is_not_there_is_told_before_the_model_is_loaded_and_answer
     assert KEY not in caplog.text
 
 
+def test_a_judge_that_was_never_there_costs_seconds_and_not_the_table(
+    evaluate: Eval, server: fake.JudgeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog
+) -> None:
+    monkeypatch.setattr(limits, "FIRST_PAUSE", 60.0)  # a single retry would be seen
+    server.shutdown()
+    server.server_close()
+    start = time.monotonic()
+    code, out, err = evaluate()
+    assert time.monotonic() - start < 30
+    assert (code, "accuracy" in out) == (2, True)
+    assert "the correctness of 3 of 3 answers (3 outage) and the explanation of 3 of 3 answers (3 outage)" in err
+    assert "ConnectError: [Errno 111] Connection refused; check judge.base_url" in caplog.messages[0]
+    assert {verdict["value"] for verdict in verdicts(tmp_path / "eval")} == {None}
+    assert summary(tmp_path / "eval")["accuracy"]["n"] == LIMIT
+    assert evaluate("judge.max_unscored=1")[0] == 0
+
+
+def test_a_judge_that_dies_halfway(evaluate: Eval, server: fake.JudgeServer, tmp_path: Path) -> None:
+    server.script = [*[fake.says(fake.GOOD)] * 3, fake.dies]
+    code, out, err = evaluate("judge.retries=1")
+    assert (code, "judge correctness" in out) == (2, True)
+    assert "the correctness of 1 of 3 answers (1 outage) and the explanation of 2 of 3 answers (2 outage)" in err
+    assert [verdict["value"] for verdict in verdicts(tmp_path / "eval")] == [2 / 3] * 3 + [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("reply", "failure"),
+    [
+        (fake.gives(b"<html>Welcome</html>", Content_Type="text/html"), "outage"),
+        (fake.says('{"score": "3", "reason": "x"}'), "unreadable"),
+        (fake.says('{"score": 2.5, "reason": "x"}'), "unreadable"),
+        (fake.says('{"score": 4, "reason": "x"}'), "unreadable"),
+        (fake.says('{"score": -1, "reason": "x"}'), "unreadable"),
+        (fake.says('{"score": 3, "reason": "x"} I hope that this helps.'), "unreadable"),
+        (fake.says('{"score": 3, "reason": "x"} {"score": 0, "reason": "y"}'), "unreadable"),
+    ],
+)
+def test_a_reply_that_is_no_verdict_is_unscored_and_never_0(
+    evaluate: Eval, server: fake.JudgeServer, tmp_path: Path, reply: fake.Act, failure: str
+) -> None:
+    server.script, server.act = [fake.says(fake.GOOD)], reply
+    assert evaluate("judge.max_unscored=0.7", "judge.retries=0", "eval.shape=direct")[0] == 0
+    found = [row["verdicts"]["correctness"] for row in rows(tmp_path / "eval")]
+    assert [(each["value"], each["failure"]) for each in found] == [(2 / 3, ""), (None, failure), (None, failure)]
+    told = summary(tmp_path / "eval")["judge_correctness"]
+    assert (told["mean"], told["n"], told["unscored"]) == (pytest.approx(2 / 3), 1, 2)
+
+
 SETS = "--data phantom --split test --split unseen-wording"
 
 
@@ -170,9 +226,11 @@ def test_several_sets(evaluate: Eval, tmp_path: Path) -> None:
 
 def test_several_sets_go_on_where_they_stopped(evaluate: Eval, server: fake.JudgeServer, tmp_path: Path) -> None:
     server.script, server.act = [fake.says(fake.GOOD)] * (2 * LIMIT), fake.fails(500)
-    code, _, err = evaluate("judge.retries=0", sets=SETS)
+    code, out, err = evaluate("judge.retries=0", sets=SETS)
     assert code == 2
-    assert "left 6 of 6 queries unscored" in err
+    assert "phantom-unseen-wording: the judge left unscored the correctness of 3 of 3 answers (3 outage)" in err
+    assert [out.count(f"phantom, {split}") for split in ("test", "unseen-wording")] == [1, 1]
+    assert summary(tmp_path / "eval").keys() == {"phantom-test", "phantom-unseen-wording"}
     assert len(rows(tmp_path / "eval/phantom-unseen-wording")) == LIMIT
     before = (tmp_path / "eval/phantom-test/records.jsonl").read_bytes()
     server.asked.clear()

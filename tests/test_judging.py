@@ -8,6 +8,7 @@ import pytest
 
 import judge_server as fake
 import rarl
+from rarl import assembly
 from rarl.config import RunConfig
 from rarl.errors import JudgeError
 from rarl.judging import evaluation_judge, rewarding, trained_with
@@ -105,3 +106,12 @@ def test_a_run_has_one_judge_and_warns_of_it_afterwards(config, server: fake.Jud
     again = rarl.evaluate("tiny", adapter=str(run.folder / "adapter"), out=tmp_path / "eval", **named)
     assert again.judge["warning"] == after["warning"]
     assert rarl.evaluate("tiny", out=tmp_path / "base", **named).judge["warning"] is None
+
+
+def test_a_run_whose_judge_fails_says_how_to_go_on_and_does(config, server: fake.JudgeServer, tmp_path: Path) -> None:
+    server.act = fake.fails(500)
+    with pytest.raises(JudgeError, match=rf"correctness of 2 of 2 .* go on with rarl train --resume {tmp_path}/run$"):
+        rarl.train(config("judge.retries=0", "rollout.max_new_tokens=64", "eval.shape=direct"), out=tmp_path / "run")
+    server.act = fake.says(fake.GOOD)
+    run = assembly.resume(tmp_path / "run")
+    assert [result.after.summary.metrics["judge_correctness"].unscored for result in run.results] == [0]

@@ -19,7 +19,7 @@ from rarl.engines import NativeEngine
 from rarl.errors import DataError
 from rarl.evaluating import evaluate as evaluate
 from rarl.evaluating import evaluate_sets as evaluate_sets
-from rarl.evaluating import evaluate_split, load_split, require_evaluable
+from rarl.evaluating import evaluate_split, load_questions, load_split, require_evaluable, require_judged
 from rarl.evaluation import Summary
 from rarl.exporting import require_joinable, save_adapter
 from rarl.judges import MadeJudge
@@ -163,7 +163,7 @@ class _Session:
             warn_of_unused(scorer, examples, config, pool)
             probed = probe_at_start(examples, config, pool) if probing else None
         splits = config.eval.splits if config.eval.enabled else ()
-        evaluations = tuple(load_split(config, split, config.eval.limit) for split in splits)
+        evaluations = tuple(load_questions(config, split) for split in splits)
         if evaluations:
             require_evaluable(pool, config)
         if config.model.adapter:
@@ -205,9 +205,12 @@ class _Session:
         judge = self.judge if stage in ("before", "") else None  # between, rules are enough
         trained = None if stage == "before" else trained_with(self.config)
         places = [(data, folder.evaluation(data.name, data.split, stage)) for data in self.evaluations]
-        return tuple(
+        found = tuple(
             evaluate_split(self.engine, data, self.pool, self.config, place, judge, trained) for data, place in places
         )
+        for _, place in places if judge else ():
+            require_judged(place, self.config.judge, f"go on with rarl train --resume {folder.path}")
+        return found
 
     def _evaluation_metrics(self, folder: RunFolder) -> Evaluate:
         def evaluate_stage(stage: str) -> Values:

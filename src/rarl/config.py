@@ -228,7 +228,7 @@ class RunConfig(Section):
             raise ValueError(f"reward.weights.{negative[0]} must be at least 0")
         if not any(weights.values()) and not self.reward.extra:
             raise ValueError("reward.weights has no positive weight: there is nothing to learn from")
-        taken = {"split", "root", "limit", "on_error", "seed", "name"} & set(self.data.options)
+        taken = {"split", "root", "limit", "on_error", "seed", "name", "sampled"} & set(self.data.options)
         if taken:
             raise ValueError(f"data.options cannot hold {min(taken)!r}, which has a key of its own (docs/data.md)")
         if wrong := _wrong_with(self.judge):

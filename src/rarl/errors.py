@@ -1,5 +1,8 @@
 """What can go wrong, each in one line that says what, where, and what to do about it."""
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class RarlError(Exception):
     """A mistake in the input or the set-up: shown to the user as one line, exit code 2."""
@@ -25,6 +28,14 @@ class RewardError(RarlError):
 
 class JudgeError(RarlError):
     """A judge that can't be asked at all, or that left too much unscored; the message says which, and how much."""
+
+
+class UnscoredError(JudgeError):
+    """A judge that left too much of an evaluation unscored; `found` has all its summaries, by folder."""
+
+    def __init__(self, message: str, found: Mapping[Any, Any]) -> None:
+        super().__init__(message)
+        self.found = found
 
 
 class RunFolderError(RarlError):

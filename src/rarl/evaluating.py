@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 from rarl.config import Control, Eval, JudgeSection, RunConfig
 from rarl.data import Dataset, load_dataset
 from rarl.draws import Draws
-from rarl.errors import ConfigError, JudgeError, RunFolderError
+from rarl.errors import ConfigError, JudgeError, RunFolderError, UnscoredError
 from rarl.evaluation import Summary, read_records
 from rarl.evaluation import evaluate as evaluate_dataset
 from rarl.evaluation.bert import bert_score
 from rarl.evaluation.likeness import Measure, rouge_l
 from rarl.evaluation.records import SETTINGS
 from rarl.evaluation.run import SUMMARY
-from rarl.judges import MadeJudge, failures, require_scored, same_judge_warning
+from rarl.judges import MadeJudge, require_scored, same_judge_warning, tallies
 from rarl.judging import evaluation_judge, trained_with
 from rarl.policy import Policy
 from rarl.policy.loading import threads_for
@@ -50,7 +50,10 @@ def evaluate(
     out: Path | None = None,
     overrides: Sequence[str] = (),
 ) -> Summary:
-    """Answer and grade every question of a split; records.jsonl and summary.json in `out`, or a new folder."""
+    """Answer and grade every question of a split; records.jsonl and summary.json in `out`, or a new folder.
+
+    Errors: RarlError; UnscoredError where the judge left too much unscored: all else is in the folder.
+    """
     sets = [(data, split, root)]
     [summary] = evaluate_sets(base, sets, adapter=adapter, out=out, overrides=overrides).values()
     return summary
@@ -67,31 +70,40 @@ def evaluate_sets(
     """Several sets with one loading of the model, each as (data, split) or (data, split, root); summaries by folder.
 
     One alone is in `out` itself, or a new folder. Of several each is in a folder <data>-<split> of it, and the
-    summary.json beside these has that of each under its folder's name.
+    summary.json beside these has that of each under its folder's name. Errors as of `evaluate`.
     """
     named = [EvalSet(*each) for each in sets]
     names = [file_name(f"{PurePath(each.data).name}-{each.split}") for each in named]
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         raise ConfigError(f"{twice[0]} is asked for twice, and both would be in one folder; evaluate it once")
-    alone = len(named) == 1
-    parent = out or free_path(RunConfig().override(overrides).run.out, f"eval-{names[0]}" if alone else "eval")
-    if alone:
-        return evaluate_configs({parent: _config(base, adapter, named[0], overrides)})
-    if (parent / SETTINGS).exists():
+    several = len(named) > 1
+    parent = out or free_path(RunConfig().override(overrides).run.out, "eval" if several else f"eval-{names[0]}")
+    if several and (parent / SETTINGS).exists():
         raise RunFolderError(f"{parent} holds the evaluation of one set; choose another folder for several")
-    folders = {parent / name: each for name, each in zip(names, named, strict=True)}
-    found = evaluate_configs({folder: _config(base, adapter, each, overrides) for folder, each in folders.items()})
-    write_json(parent / SUMMARY, {folder.name: summary.to_json() for folder, summary in found.items()})
+    folders = [parent / name for name in names] if several else [parent]
+    configs = [_config(base, adapter, each, overrides) for each in named]
+    try:
+        found = evaluate_configs(dict(zip(folders, configs, strict=True)), f"run this again with --out {parent}")
+    except UnscoredError as error:
+        _write_together(parent, error.found)
+        raise
+    _write_together(parent, found)
     return found
 
 
-def evaluate_configs(configs: Mapping[Path, RunConfig]) -> dict[Path, Summary]:
+def _write_together(parent: Path, found: Mapping[Path, Summary]) -> None:
+    """The summaries of several sets in the folder that theirs are in."""
+    if parent not in found:
+        write_json(parent / SUMMARY, {folder.name: summary.to_json() for folder, summary in found.items()})
+
+
+def evaluate_configs(configs: Mapping[Path, RunConfig], remedy: str = "run this again") -> dict[Path, Summary]:
     """Several evaluations of one model, each in its folder; all have the first one's model, engine, pool and judge.
 
-    All that can be wrong with the input is found before the model is loaded. A judge that left too much of one set
-    unscored is an error when all sets are done.
+    All that can be wrong with the input is found before the model is loaded. Errors: RarlError; UnscoredError, when all
+    sets are done, where the judge left too much of one unscored: `remedy` says how to go on.
     """
-    datasets = {folder: load_split(config, config.data.split, config.eval.limit) for folder, config in configs.items()}
+    datasets = {folder: load_questions(config, config.data.split) for folder, config in configs.items()}
     first = next(iter(configs.values()))
     pool, make_engine, judge = load_pool(first.prompt.pool), engines.get(first.rollout.engine), evaluation_judge(first)
     for config in configs.values():
@@ -99,16 +111,23 @@ def evaluate_configs(configs: Mapping[Path, RunConfig]) -> dict[Path, Summary]:
     if trouble := judge.trouble():
         logger.warning("%s; answers are kept all the same, and judged by a later call", trouble)
     trained = _trained_with(first.model.adapter)
-    summaries, unjudged = {}, []
     with threads_for(first.model.base), closing(make_engine(Policy.load(first.model))) as engine:
+        found = {
+            folder: evaluate_split(engine, datasets[folder], pool, config, folder, judge, trained)
+            for folder, config in configs.items()
+        }
+    try:
         for folder, config in configs.items():
-            try:
-                summaries[folder] = evaluate_split(engine, datasets[folder], pool, config, folder, judge, trained)
-            except JudgeError as error:
-                unjudged.append(error)
-    if unjudged:
-        raise unjudged[0]
-    return summaries
+            require_judged(folder, config.judge, remedy)
+    except JudgeError as error:
+        raise UnscoredError(str(error), found) from None
+    return found
+
+
+def require_judged(folder: Path, settings: JudgeSection, remedy: str) -> None:
+    """JudgeError where more than judge.max_unscored of what was judged in an evaluation's folder has no value."""
+    counted = tallies(verdict for record in read_records(folder) for verdict in record.verdicts.values())
+    require_scored(counted, settings.max_unscored, where=str(folder), remedy=remedy)
 
 
 def _trained_with(adapter: str) -> JudgeSection | None:
@@ -128,7 +147,12 @@ def _config(base: str, adapter: str | None, each: EvalSet, overrides: Sequence[s
     return RunConfig().override([*(f"{key}={json.dumps(value)}" for key, value in named.items()), *overrides])
 
 
-def load_split(config: RunConfig, split: str, limit: int | None) -> Dataset:
+def load_questions(config: RunConfig, split: str) -> Dataset:
+    """What an evaluation asks of a split: all, or eval.limit of it, which are the same ones for every model."""
+    return load_split(config, split, config.eval.limit, sampled=True)
+
+
+def load_split(config: RunConfig, split: str, limit: int | None, sampled: bool = False) -> Dataset:
     """A split of the configuration's data set; what was skipped is warned of."""
     data = config.data
     dataset = load_dataset(
@@ -138,6 +162,7 @@ def load_split(config: RunConfig, split: str, limit: int | None) -> Dataset:
         limit=limit,
         on_error=data.on_error,
         seed=config.run.seed,
+        sampled=sampled,
         **data.options,
     )
     if dataset.skipped:
@@ -177,11 +202,10 @@ def evaluate_split(
     """One evaluation as the configuration wants it, with an engine that is there already.
 
     `trained` is the judge that rewarded the training of what is evaluated: the same one is warned of in the summary.
-    Errors: JudgeError where the judge left too much unscored; all that it scored is kept.
     """
     settings, model, chosen = config.eval, config.model, config.eval.baselines
     several = settings.samples > 1
-    summary = evaluate_dataset(
+    return evaluate_dataset(
         engine,
         dataset,
         template=template_of(pool, config),
@@ -208,10 +232,6 @@ def evaluate_split(
             "engine": config.rollout.engine,
         },
     )
-    if judge:
-        verdicts = [verdict for record in read_records(folder) for verdict in record.verdicts.values()]
-        require_scored(len(verdicts), failures(verdicts), config.judge.max_unscored)
-    return summary
 
 
 def _decides_verdicts(settings: JudgeSection, judge: MadeJudge | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from rarl import registry
-from rarl.data import FileImage, load_dataset
+from rarl.data import Dataset, FileImage, load_dataset
 from rarl.errors import DataError, RarlError
 from rarl.types import Example, ImageSource
 
@@ -128,6 +128,58 @@ def test_a_loader_may_report_its_own_bad_rows(register: Register) -> None:
     data = load_dataset("mine", on_error="skip")
     assert [item.id for item in data] == ["q0", "q2"]
     assert data.skipped == (("table.csv, row 1", "it has no answer"),)
+
+
+def ids(data: Dataset) -> list[int]:
+    return [int(item.id[1:]) for item in data]
+
+
+def test_a_sample_is_of_the_whole_split_in_its_order_and_the_same_each_time(register: Register) -> None:
+    asked = []
+
+    def loader(split: str, limit: int | None = None) -> Iterator[Example]:
+        asked.append(limit)
+        return (example(number) for number in range(200))
+
+    register(loader)
+    few, more = (load_dataset("mine", limit=limit, sampled=True) for limit in (20, 50))
+    assert asked == [None, None]  # else there would be nothing to draw from
+    assert (len(few), few.drawn_from, more.drawn_from) == (20, 200, 200)
+    assert ids(few) == sorted(ids(few))
+    assert set(ids(few)) < set(ids(more))
+    assert 4 <= sum(number >= 100 for number in ids(few)) <= 16  # by chance alone: once in 1,000
+    assert ids(load_dataset("mine", limit=20, seed=1, sampled=True)) == ids(few)
+    register(lambda split: [example(number) for number in reversed(range(200))])
+    assert ids(load_dataset("mine", limit=20, sampled=True)) == ids(few)[::-1]  # by the ids, not by the places
+    for limit in (200, 300, None):
+        whole = load_dataset("mine", limit=limit, sampled=True)
+        assert (len(whole), whole.drawn_from) == (200, None)
+
+
+def test_a_sample_checks_what_it_draws_alone_and_draws_on_for_what_is_skipped(register: Register) -> None:
+    checks = []
+
+    @dataclass(frozen=True)
+    class Odd(Blank):
+        def check(self) -> None:
+            checks.append(int(self.name))
+            if int(self.name) % 2:
+                raise DataError("odd")
+
+    register(lambda split: [example(number, Odd(str(number))) for number in range(100)])
+    data = load_dataset("mine", limit=10, sampled=True, on_error="skip")
+    assert len(data) == 10
+    assert not any(number % 2 for number in ids(data))
+    assert len(checks) == 10 + len(data.skipped) < 50
+
+
+def test_a_loader_that_draws_by_itself_is_asked_for_so_many(register: Register) -> None:
+    def loader(split: str, limit: int | None = None, seed: int = 0) -> Iterator[Example]:
+        return (example(number) for number in range(seed, seed + (limit or 9)))
+
+    register(loader)
+    data = load_dataset("mine", limit=3, seed=5, sampled=True)
+    assert (ids(data), data.drawn_from) == ([5, 6, 7], None)
 
 
 def test_each_image_is_checked_once(register: Register) -> None:

@@ -370,3 +370,58 @@ def test_measures_are_kept_with_the_records(tmp_path: Path) -> None:
 def test_a_summary_is_read_back_as_it_was(tmp_path: Path) -> None:
     summary = run(Scripted(always_yes), tmp_path, samples=2, judge=judge, baselines=SWAPPED)
     assert Summary.from_json(json.loads((tmp_path / "summary.json").read_text())) == summary
+
+
+def test_a_sample_of_a_split_is_no_evaluation_of_its_first_questions(tmp_path: Path) -> None:
+    first = Dataset("ward", "test", DATA.examples[:4])
+    run(Scripted(always_yes), tmp_path, first)
+    drawn = Dataset("ward", "test", DATA.examples[4:8], drawn_from=12)
+    with pytest.raises(RunFolderError, match=r"an evaluation with drawn_from = None, not 12; choose another folder"):
+        run(Scripted(always_yes), tmp_path, drawn)
+    summary = run(Scripted(always_yes), tmp_path / "other", drawn)
+    assert (summary.settings["drawn_from"], summary.settings["questions"]) == (12, 4)
+
+
+def halves(queries: Sequence[JudgeQuery]) -> list[Verdict]:
+    return [Verdict(0.5, query.axis, "so so", "judge", "r-1") for query in queries]
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Each record as another version might have left it."""
+    rows = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+    for row in rows:
+        change(row)
+    (folder / "records.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_what_other_rules_graded_is_graded_anew_and_answers_and_verdicts_are_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    judge = FunctionJudge("judge", halves)
+    whole = run(Scripted(always_yes), tmp_path, judge=judge, judge_about={"kind": "m"})
+    before = (tmp_path / "records.jsonl").read_bytes()
+    assert "graded anew" not in caplog.text
+    edit(tmp_path, lambda row: row["grade"].update(correct=not row["grade"]["correct"]) or row["parts"].clear())
+    (tmp_path / "verdicts.jsonl").write_text("")
+    silent = FunctionJudge("judge", lambda queries: pytest.fail("asked again"))
+    again = run(Scripted(always_yes, stop_after=0), tmp_path, judge=silent, judge_about={"kind": "m"})
+    assert "12 of 12 records were read by other rules" in caplog.text
+    assert again.metrics == whole.metrics
+    assert (tmp_path / "records.jsonl").read_bytes() == before
+
+
+def test_a_verdict_on_what_other_rules_took_for_the_answer_is_dropped(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def judge(queries: Sequence[JudgeQuery]) -> list[Verdict]:
+        asked.extend(query.id for query in queries)
+        return halves(queries)
+
+    settings = {"judge": FunctionJudge("judge", judge), "judge_about": {"kind": "m"}}
+    run(Scripted(always_yes), tmp_path, **settings)
+    before = (tmp_path / "records.jsonl").read_bytes()
+    edit(tmp_path, lambda row: row.update(answer="maybe" if row["id"] == "q3" else row["answer"]))
+    asked.clear()
+    run(Scripted(always_yes, stop_after=0), tmp_path, **settings)
+    assert set(asked) == {"q3"}
+    assert (tmp_path / "records.jsonl").read_bytes() == before

@@ -171,6 +171,18 @@ def test_another_judge_is_refused_and_says_what_to_do(tmp_path: Path) -> None:
     assert len(anew.asked) == 6
 
 
+def test_another_versions_rubric_is_named_with_what_to_do(tmp_path: Path) -> None:
+    rubrics = {"correctness": "correctness-1 sha256:a", "explanation": "explanation-1 sha256:b"}
+    run(tmp_path, Judge(), about={**ABOUT, "rubrics": rubrics})
+    newer = {**ABOUT, "rubrics": rubrics | {"explanation": "explanation-2 sha256:c"}}
+    with pytest.raises(RunFolderError) as caught:
+        run(tmp_path, Judge(), about=newer)
+    assert str(caught.value) == (
+        f"{tmp_path} was judged with explanation = 'explanation-1 sha256:b', not 'explanation-2 sha256:c'; choose "
+        "another folder, or remove judge.json in it to have its answers judged anew"
+    )
+
+
 def out(query: JudgeQuery, failure: Failure = Failure.OUTAGE) -> Verdict:
     return Verdict(None, query.axis, "no route to host", "m", "rubric-1", failure)
 
@@ -192,6 +204,61 @@ def test_a_judge_that_is_out_is_not_asked_about_the_rest(tmp_path: Path) -> None
     assert verdicts[-1].raw == "not asked, as the judge could not be had: no route to host"
     assert len(run(tmp_path, again := Judge(), records)) == QUERIES
     assert len(again.asked) == 2 * QUERIES
+
+
+def test_what_needs_no_judge_is_0_also_when_it_is_out(tmp_path: Path) -> None:
+    records = [record(f"q{number}", answer=f"answer {number}") for number in range(QUERIES)]
+    records[-1] = replace(records[-1], answer=None, reasoning=None)
+
+    class Out(Judge):
+        def __call__(self, queries: Sequence[JudgeQuery]) -> list[Verdict]:
+            return [out(query) for query in queries]
+
+    *others, last = run(tmp_path, Out(), records)
+    assert {verdict.value for each in others for verdict in each.verdicts.values()} == {None}
+    assert [verdict.value for verdict in last.verdicts.values()] == [0.0, 0.0]
+
+
+def test_a_judge_that_died_is_not_asked_on_though_it_said_something(tmp_path: Path) -> None:
+    records = [record(f"q{number}", answer=f"answer {number}") for number in range(QUERIES)]
+
+    class Dying(Judge):
+        def __call__(self, queries: Sequence[JudgeQuery]) -> list[Verdict]:
+            first, *_ = super().__call__(queries)
+            return [first, *map(out, queries[1:])]
+
+        def trouble(self) -> str:
+            return "nobody is there" if self.asked else ""
+
+    judge = Dying()
+    found = run(tmp_path, judge, records)
+    assert len(judge.asked) == QUERIES
+    assert sum(verdict.value is not None for each in found for verdict in each.verdicts.values()) == 1
+
+
+RULES = {"kind": "rules", "rubrics": {"correctness": "grading-0.1"}}
+
+
+@pytest.mark.parametrize("about", [RULES | {"rubrics": {"correctness": "grading-0.2"}}, ABOUT])
+def test_verdicts_by_rules_give_way_without_ado(about: dict, tmp_path: Path) -> None:
+    """They cost nothing, and the grades say the same; other judges' are kept until somebody says otherwise."""
+    run(tmp_path, Judge(lambda query: 1.0), about=RULES)
+    anew = Judge(lambda query: 0.25)
+    assert {v.value for each in run(tmp_path, anew, about=about) for v in each.verdicts.values()} == {0.25}
+    assert len(anew.asked) == 6
+
+
+def test_killed_where_a_judge_gives_way_its_verdicts_are_not_taken_for_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, Judge(lambda query: 1.0))
+    (tmp_path / "judge.json").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, Judge(stop_after=0), about={**ABOUT, "model": "n"})
+    anew = Judge(lambda query: 0.25)
+    assert {v.value for each in run(tmp_path, anew, about={**ABOUT, "model": "n"}) for v in each.verdicts.values()} == {
+        0.25
+    }
 
 
 def test_a_judge_that_is_out_for_some_is_asked_on(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """judge-check, from a table of labels to what it says of a judge."""
 
 import json
+import time
 
 import pytest
 from rich.console import Console
@@ -8,7 +9,7 @@ from rich.console import Console
 import judge_server as fake
 from rarl.config import JudgeSection
 from rarl.errors import DataError, JudgeError
-from rarl.judges import check, check_markdown, check_tables, make_judge, require_scored
+from rarl.judges import check, check_markdown, check_tables, limits, make_judge, require_scored
 
 HEAD = "id,axis,question,gold,answer,reasoning,human,pair\n"
 
@@ -36,6 +37,9 @@ class Scripted:
 
     def sent(self):
         return {"kind": "scripted", "host": None}
+
+    def trouble(self):
+        return ""
 
 
 def checked(tmp_path, humans, scores, words=None, pairs=None):
@@ -94,9 +98,9 @@ def test_both_axes_against_a_server_and_what_is_said(remote, server, tmp_path):
     assert [axis.axis for axis in found.axes] == ["correctness", "explanation"]
     assert found.asked == 24
     assert found.unscored == {"unreadable": 12}  # twelve correctness rows are the same query, asked once
-    require_scored(found.asked, found.unscored, 0.5)
-    with pytest.raises(JudgeError, match="12 of 24"):
-        require_scored(found.asked, found.unscored, 0.4)
+    require_scored(found.tallies, 0.5)
+    with pytest.raises(JudgeError, match=r"unscored the correctness of 12 of 12 answers \(12 unreadable\), more than"):
+        require_scored(found.tallies, 0.4)
     record = json.loads(json.dumps(found.to_json()))
     assert record["axes"][1]["confusion"] == [[0, 0, 3, 0]] * 4
     assert record["sent"]["requests"] == 13
@@ -110,6 +114,27 @@ def test_both_axes_against_a_server_and_what_is_said(remote, server, tmp_path):
     told = console.export_text()
     assert "quadratic kappa" in told
     assert "12 unreadable" in told
+
+
+@pytest.mark.parametrize("wrong", ["key", "address"])
+def test_a_judge_that_cannot_be_asked_is_told_at_once(remote, server, tmp_path, wrong, monkeypatch):
+    path = tmp_path / "labels.csv"
+    path.write_text(HEAD + "".join(row(i, i % 4, i) for i in range(12)))
+    judge = remote()
+    monkeypatch.setattr(limits, "FIRST_PAUSE", 60.0)
+    if wrong == "key":
+        server.look = fake.fails(401, "Incorrect API key")
+    else:
+        server.shutdown()
+        server.server_close()
+    start = time.monotonic()
+    with pytest.raises(JudgeError, match=r"can't be asked: .*; check (OPENAI_API_KEY|judge\.base_url)"):
+        check(path, judge)
+    assert time.monotonic() - start < 5
+    assert server.asked == []
+    path.write_text(HEAD + row(1, 9, 1))
+    with pytest.raises(DataError, match="line 2"):  # a mistake in the file comes first
+        check(path, judge)
 
 
 def test_the_rules_are_checked_on_what_they_judge(tmp_path, caplog):

@@ -84,6 +84,34 @@ def test_nobody_is_there(remote, server, query):
     assert (verdict.value, verdict.failure) == (None, Failure.OUTAGE)
 
 
+def test_nobody_was_ever_there_and_is_not_waited_for(remote, server, several, monkeypatch):
+    judge = remote(retries=4)
+    monkeypatch.setattr(limits, "FIRST_PAUSE", 60.0)
+    server.shutdown()
+    server.server_close()
+    start = time.monotonic()
+    first, *others = judge(several(20))
+    assert time.monotonic() - start < 5
+    assert "Connection refused" in first.raw
+    assert outcome([first, *others]) == [(None, Failure.OUTAGE)] * 20
+    assert {verdict.raw for verdict in others} == {"not asked: the first got no reply at all"}
+
+
+def test_a_server_that_never_says_anything_is_asked_for_one_verdict_alone(remote, server, several):
+    server.act = fake.hangs
+    verdicts = remote(timeout=0.2, retries=2)(several(20))
+    assert {verdict.value for verdict in verdicts} == {None}
+    assert (verdicts[0].failure, verdicts[-1].raw) == (Failure.TIMEOUT, "not asked: the first got no reply at all")
+    assert len(server.asked) == 3
+
+
+def test_a_server_that_dies_is_waited_for_and_what_it_said_is_kept(remote, server, several):
+    server.script = [*[fake.says(fake.GOOD)] * 3, fake.dies]
+    verdicts = remote(concurrency=1, retries=2)(several(30))
+    assert outcome(verdicts) == [(2 / 3, "")] * 3 + [(None, Failure.OUTAGE)] * 27
+    assert "not asked: 8 queries in a row had failed" in verdicts[-1].raw
+
+
 @pytest.mark.parametrize(
     ("act", "failure"),
     [

@@ -93,6 +93,20 @@ def test_a_function_of_texts(query, several):
     assert made(lambda text: None)([query])[0].failure == Failure.RAISED
 
 
+def test_the_budget_of_tokens_is_a_local_judges_too(several):
+    engine = Engine()
+    first, *_ = several(1)
+    prompt = sheet(first, rubrics()["correctness"])
+    cost = -(-len(prompt.system + prompt.user) // 4) + 1  # estimated at 4 characters a token; the engine's reply has 1
+    judge = made(engine, max_tokens_total=2 * cost, concurrency=1)  # "answer 0" to "answer 3" are equally long
+    assert [verdict.failure for verdict in judge(several(4))] == ["", "", Failure.BUDGET, Failure.BUDGET]
+    assert "judge.max_tokens_total" in judge([several(4)[3]])[0].raw
+    assert (judge.sent()["prompt_tokens"], judge.sent()["completion_tokens"]) == (2 * (cost - 1), 2)
+    spoken = made(lambda text: fake.GOOD, max_tokens_total=1)
+    assert [verdict.failure for verdict in spoken([first])] == [""]
+    assert [verdict.failure for verdict in spoken([several(2)[1]])] == [Failure.BUDGET]
+
+
 def test_the_budget_and_the_record(several):
     judge = made(Engine(), max_requests=2, concurrency=3)
     assert [verdict.failure for verdict in judge(several(4))] == ["", "", Failure.BUDGET, Failure.BUDGET]

@@ -11,7 +11,16 @@ import judge_server as fake
 from rarl.config import JudgeSection, RunConfig
 from rarl.data.images import BytesImage
 from rarl.errors import ConfigError, JudgeError, RarlError
-from rarl.judges import Failure, ask, failures, make_judge, query_about, require_scored, same_judge_warning
+from rarl.judges import (
+    Failure,
+    ask,
+    failures,
+    make_judge,
+    query_about,
+    require_scored,
+    same_judge_warning,
+    tallies,
+)
 from rarl.types import Example, Fact, JudgeQuery, Verdict
 
 
@@ -156,23 +165,39 @@ def test_what_no_judge_can_score(remote, server, query):
 def test_too_much_unscored_is_an_error_that_counts(query):
     scored = [Verdict(1.0, "correctness", "", "", "")] * 9
     none = [Verdict(None, "correctness", "", "", "", failure) for failure in ("timeout", "", "timeout")]
-    counts = failures([*scored, *none])
-    assert counts == {"timeout": 2, "no reason given": 1}
-    require_scored(12, counts, 0.25)  # exactly the share
+    assert failures([*scored, *none]) == {"timeout": 2, "no reason given": 1}
+    counted = tallies([*scored, *none])
+    require_scored(counted, 0.25)  # exactly the share
+    with pytest.raises(JudgeError) as caught:
+        require_scored(counted, 0.2, where="runs/eval-1", remedy="wait")
+    assert str(caught.value) == (
+        "runs/eval-1: the judge left unscored the correctness of 3 of 12 answers (2 timeout, 1 no reason given), more "
+        "than judge.max_unscored = 0.2 of all; what it scored is kept: mend the cause and wait"
+    )
+    require_scored({}, 0.0)
+    require_scored(tallies(scored), 0.0)
+
+
+def test_what_is_unscored_is_counted_by_axis_and_held_against_all(query):
+    def verdicts(axis, *values):
+        return [Verdict(value, axis, "", "", "", "" if value else "outage") for value in values]
+
+    counted = tallies([*verdicts("correctness", 1.0, 1.0, 1.0, None), *verdicts("explanation", 1.0, None, None, None)])
+    require_scored(counted, 0.5)  # 4 of 8
     with pytest.raises(
-        JudgeError, match=r"3 of 12 queries unscored \(2 timeout, 1 no reason given\), .*max_unscored = 0.2"
+        JudgeError,
+        match=r"^the judge left unscored the correctness of 1 of 4 answers \(1 outage\) and the explanation of "
+        r"3 of 4 answers \(3 outage\), more than judge.max_unscored = 0.4 of all; .* run this again$",
     ):
-        require_scored(12, counts, 0.2)
-    require_scored(0, {}, 0.0)
-    require_scored(9, failures(scored), 0.0)
+        require_scored(counted, 0.4)
 
 
 def test_all_unscored_is_too_much_but_where_all_may_be(remote, server, several):
     server.act = fake.says("hm")
-    counts = failures(remote()(several(3)))
+    counted = tallies(remote()(several(3)))
     with pytest.raises(JudgeError, match="3 of 3"):
-        require_scored(3, counts, 0.99)
-    require_scored(3, counts, 1.0)
+        require_scored(counted, 0.99)
+    require_scored(counted, 1.0)
 
 
 @pytest.mark.parametrize(

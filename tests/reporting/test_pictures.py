@@ -7,7 +7,7 @@ from PIL import Image
 
 import fake_run
 import fake_training
-from rarl.data import FileImage
+from rarl.data import FileImage, load_dataset
 from rarl.reporting import pictures
 from rarl.reporting.breakdown import question_sets
 from rarl.reporting.examples import browse
@@ -81,6 +81,15 @@ def test_an_evaluation_finds_its_images_through_the_run_of_its_adapter_or_beside
     settings = {**summary["settings"], "adapter": str(folder.adapter), "questions": 20}
     write_json(place / "summary.json", {**summary, "settings": settings})
     assert all(card.pictures for card in found(place)[0])
+
+
+def test_an_evaluation_of_a_sample_finds_the_images_of_what_was_drawn(folder):
+    set_config(folder, "eval.limit=7")
+    data = folder.config.data
+    drawn = {example.id for example in load_dataset(data.name, root=data.root, limit=7, sampled=True)}
+    cards = {card.id: card for card in found(folder.path)[0] if card.answers}
+    assert drawn != {f"q{number}" for number in range(7)}
+    assert {name for name, card in cards.items() if card.pictures} == drawn & cards.keys()
 
 
 def test_an_evaluation_on_data_without_files_needs_no_run(tmp_path):

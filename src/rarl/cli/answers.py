@@ -63,7 +63,7 @@ def judge_check(
     for table in check_tables(found):
         print_table(table)
         print()
-    require_scored(found.asked, found.unscored, settings.judge.max_unscored)
+    require_scored(found.tallies, settings.judge.max_unscored)
 
 
 @app.command()

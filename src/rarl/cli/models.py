@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rarl.cli.shared import Adapter, Base, Overrides, app, print_table
-from rarl.errors import ConfigError
+from rarl.errors import ConfigError, UnscoredError
+
+if TYPE_CHECKING:
+    from rarl.evaluation import Summary
 
 
 @app.command("eval")
@@ -35,11 +39,22 @@ def evaluate(
     RunConfig().override(overrides or ())  # a mistake is told before torch is imported
     sets = _in_step({"--data": data, "--split": split, "--root": root or [""]})
     from rarl import assembly
+
+    try:
+        found = assembly.evaluate_sets(base, sets, adapter=adapter, out=out, overrides=overrides or ())
+    except UnscoredError as error:
+        _show(error.found)
+        raise
+    _show(found)
+
+
+def _show(found: Mapping[Path, Summary]) -> None:
     from rarl.reporting import calibration_table, summary_table
 
-    found = assembly.evaluate_sets(base, sets, adapter=adapter, out=out, overrides=overrides or ())
     for folder, summary in found.items():
         print(f"Records: {folder / 'records.jsonl'}")
+        if whole := summary.settings.get("drawn_from"):
+            print(f"{summary.settings['questions']} of {whole} questions, drawn by their ids: the same for every model")
         print_table(summary_table(summary))
         if summary.calibration:
             print_table(calibration_table(summary.calibration))
@@ -88,7 +103,7 @@ def predict(
     options: Annotated[str, typer.Option(help="Answers to choose from, separated by commas.")] = "",
     direct: Annotated[bool, typer.Option("--direct", help="Answer without reasoning first.")] = False,
 ) -> None:
-    """Answer a question about images, reasoning shown.
+    """Answer a question about images, reasoning shown; exit code 1 if what the model says has no answer in it.
 
     A research tool: its answers are not for clinical use.
     """
@@ -98,7 +113,10 @@ def predict(
     prediction = assembly.predict(base, images, question, adapter=adapter, options=choices, reasoning=not direct)
     if prediction.reasoning:
         print(f"Reasoning: {prediction.reasoning}")
-    print(f"Answer: {prediction.answer}" if prediction.answer else f"No answer in: {prediction.text}")
+    if not prediction.answer:
+        print(f"rarl: error: no answer in {prediction.text!r}", file=sys.stderr)
+        raise typer.Exit(1)
+    print(f"Answer: {prediction.answer}")
 
 
 @app.command()

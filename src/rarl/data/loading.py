@@ -11,20 +11,27 @@ from typing import Any, NoReturn, overload
 
 from rarl.data.checking import trouble
 from rarl.data.images import Checkable
+from rarl.draws import Draws
 from rarl.errors import DataError, RarlError
 from rarl.registry import datasets, nearest, told
 from rarl.terminal import progress
 from rarl.types import Example
 
+SAMPLE = Draws(0).at("sample")  # of no run's seed: runs are compared on the same questions
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset(Sequence[Example]):
-    """The examples of a split, and what was left out of it as (where, why)."""
+    """The examples of a split, and what was left out of it as (where, why).
+
+    `drawn_from` is how many the split has where these are a sample of it.
+    """
 
     name: str
     split: str
     examples: tuple[Example, ...] = field(repr=False)
     skipped: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    drawn_from: int | None = None
 
     @overload
     def __getitem__(self, index: int) -> Example: ...
@@ -53,6 +60,7 @@ def load_dataset(
     limit: int | None = None,
     on_error: str = "raise",
     seed: int = 0,
+    sampled: bool = False,
     **options: Any,
 ) -> Dataset:
     """A split of a data set: one that ships, one that was registered, or "file.py:function".
@@ -62,6 +70,9 @@ def load_dataset(
     `problem(where, why)` and go on. Ids must be unique; every distinct image is checked, once. `on_error` says what a
     bad row or image leads to: "raise" a DataError that names it, "skip" an entry in `Dataset.skipped`.
 
+    A `limit` takes the first examples; with `sampled` it draws them from the whole split by their ids, the same ones
+    each time, and keeps their order. A loader that names both limit and seed draws its examples itself: it is believed.
+
     Errors: DataError, also where nothing is left; RarlError for an unknown name.
     """
     if on_error not in ("raise", "skip"):
@@ -69,16 +80,34 @@ def load_dataset(
     skipped: list[tuple[str, str]] = []
     problem = refuse if on_error == "raise" else lambda where, why: skipped.append((where, why))
     loader = datasets.get(name)
-    known = {"root": root, "limit": limit, "seed": seed, "problem": problem}
+    sampled = sampled and limit is not None and not {"limit", "seed"} <= inspect.signature(loader).parameters.keys()
+    known = {"root": root, "limit": None if sampled else limit, "seed": seed, "problem": problem}
     accepted = _accepted(loader, name, known, options)
     with _failures_told(name, split):
         found = loader(split, **accepted)
-        sound = _sound(found, f"{name} {split}", problem)
+        shuffled = _Shuffled(found) if sampled and isinstance(found, Iterable) else None
+        sound = _sound(found if shuffled is None else shuffled.items, f"{name} {split}", problem)
         total = limit or (len(found) if isinstance(found, Sequence) else None)
         examples = tuple(progress(islice(sound, limit), "checking images", total=total))
     if not examples:
         raise DataError(f"data set {name!r}, split {split!r}, has no example to use{_first(skipped)}")
-    return Dataset(name, split, examples, tuple(skipped))
+    if shuffled is None:
+        return Dataset(name, split, examples, tuple(skipped))
+    drawn_from = len(shuffled.items) if limit == len(examples) < len(shuffled.items) else None
+    return Dataset(name, split, shuffled.in_order(examples), tuple(skipped), drawn_from)
+
+
+class _Shuffled:
+    """Items in an order that their ids alone decide: its first n are a random sample, and part of any larger one."""
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        whole = list(items)
+        self.items = sorted(whole, key=lambda item: SAMPLE.at(str(getattr(item, "id", ""))).integer())
+        self._places = {id(item): place for place, item in enumerate(whole)}
+
+    def in_order(self, drawn: Iterable[Example]) -> tuple[Example, ...]:
+        """As they stood in the data set."""
+        return tuple(sorted(drawn, key=lambda item: self._places[id(item)]))
 
 
 @contextmanager

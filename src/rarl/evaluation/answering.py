@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from operator import ne
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from rarl.prompting import Parsed, ask, parse
 from rarl.rewards import Scorer
 from rarl.terminal import progress
 from rarl.types import Engine, EvalRecord, Example, Grade, QuestionKind, Rollout, Sampling, Template
+
+logger = logging.getLogger("rarl")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +38,52 @@ class Way:
 def answer(
     examples: Sequence[Example], way: Way, folder: Path, settings: Mapping[str, Any], label: str
 ) -> list[EvalRecord]:
-    """A record for each example, in order; those that the folder has already are not asked again."""
-    done = {record.id: record for record in store.resume(folder, settings)}
+    """A record for each example, in order; those that the folder has already are not asked again, only read anew."""
     scorer = Scorer(dict.fromkeys(("format", *QUALITY), 1.0))
+    done = {record.id: record for record in _read_anew(store.resume(folder, settings), examples, way, folder, scorer)}
     waiting = [example for example in examples if example.id not in done]
     batches = (waiting[i : i + way.prompts_per_batch] for i in range(0, len(waiting), way.prompts_per_batch))
     for batch in progress(batches, label, total=len(waiting), units=len):
         prompts = [ask(example, way.template) for example in batch]
         answered = way.engine.generate(prompts, way.samples, way.sampling, way.draws)
-        votes = [_vote(rollouts) for rollouts in answered]
-        parts = scorer.parts([vote.kept for vote in votes])
-        made = [_record(*each) for each in zip(answered, votes, parts, strict=True)]
+        made = _read(answered, scorer)
         store.append(folder, made)
         done.update((record.id, record) for record in made)
     return [done[example.id] for example in examples]
+
+
+def _read_anew(
+    records: list[EvalRecord], examples: Sequence[Example], way: Way, folder: Path, scorer: Scorer
+) -> list[EvalRecord]:
+    """The records as today's rules read and grade their completions, in memory and on disk.
+
+    Those of an earlier version may do it otherwise, and one accuracy must not be of both. What was said of an answer
+    or reasoning that is now another one is dropped.
+    """
+    prompts = {example.id: ask(example, way.template) for example in examples}
+    said = (
+        [(record.id, *each) for each in zip(record.completions, record.finishes, strict=True)] for record in records
+    )
+    rollouts = [[Rollout(prompts[item], (), (), text, finish, seed=0) for item, text, finish in each] for each in said]
+    now = [_with_verdicts(*each) for each in zip(_read(rollouts, scorer), records, strict=True)]
+    if changed := sum(map(ne, now, records)):
+        logger.warning("%s: %d of %d records were read by other rules; they are graded anew", folder, changed, len(now))
+        (folder / store.VERDICTS).unlink(missing_ok=True)  # they may be of other answers
+        store.rewrite(folder, now)
+    return now
+
+
+def _with_verdicts(now: EvalRecord, before: EvalRecord) -> EvalRecord:
+    if (now.answer, now.reasoning) != (before.answer, before.reasoning):
+        return now
+    return replace(now, verdicts=before.verdicts, likeness=before.likeness)
+
+
+def _read(answered: Sequence[Sequence[Rollout]], scorer: Scorer) -> list[EvalRecord]:
+    """The record of each question, from its completions."""
+    votes = [_vote(rollouts) for rollouts in answered]
+    parts = scorer.parts([vote.kept for vote in votes])
+    return [_record(*each) for each in zip(answered, votes, parts, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from rarl.runlog import read_json, read_rows, write_json, write_text
 from rarl.types import EvalRecord, Finish, Grade, QuestionKind, Shape, Verdict
 
 RECORDS, SETTINGS = "records.jsonl", "settings.json"
+VERDICTS = "verdicts.jsonl"  # a judge's, on their way into the records
 
 
 def read_records(folder: str | Path) -> list[EvalRecord]:
@@ -52,6 +54,39 @@ def resume(folder: Path, settings: Mapping[str, Any]) -> list[EvalRecord]:
     return records
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keeps other processes out of the folder, which is made where it is not there; a kill lets go of it.
+
+    Errors: RunFolderError where another one is at it. Where the system can't lock folders nobody is kept out.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        why = "it is a file" if folder.is_file() else error.strerror
+        raise RunFolderError(f"{folder} can't be the folder of an evaluation: {why}; choose another") from None
+    try:
+        _lock(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    with suppress(ImportError):
+        import fcntl
+
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunFolderError(
+                f"{folder} is being written by another evaluation; wait for it, or choose another folder"
+            ) from None
+        except OSError:  # a file system without locks
+            return
+
+
 def append(folder: Path, records: Iterable[EvalRecord]) -> None:
     """Writes the records behind those already there."""
     append_rows(folder / RECORDS, map(_row, records))
@@ -71,10 +106,13 @@ def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def require_same(old: Mapping[str, Any], new: Mapping[str, Any], what: str, remedy: str) -> None:
-    """RunFolderError for the first setting that is another one."""
-    for key in dict.fromkeys((*old, *new)):
-        if old.get(key) != new.get(key):
-            raise RunFolderError(f"{what} with {key} = {old.get(key)!r}, not {new.get(key)!r}; {remedy}")
+    """RunFolderError for the first setting that is another one; of tables within, for the first of theirs."""
+    for key in dict.fromkeys((*new, *old)):
+        was, now = old.get(key), new.get(key)
+        if isinstance(was, dict) and isinstance(now, dict):
+            require_same(was, now, what, remedy)
+        elif was != now:
+            raise RunFolderError(f"{what} with {key} = {was!r}, not {now!r}; {remedy}")
 
 
 def drop_cut_row(path: Path) -> None:

@@ -52,8 +52,8 @@ def evaluate(
     the answers, say base and adapter, and `judge_about` what decides the verdicts; `judge_warning` is what a reader of
     its scores must know. Killed and called again with the same arguments it goes on where it stopped.
 
-    Errors: RunFolderError where the folder holds an evaluation under other settings, or something else; DataError where
-    the control can't be had.
+    Errors: RunFolderError where the folder holds an evaluation under other settings, or something else, or is written
+    by another process; DataError where the control can't be had.
     """
     way = Way(engine, template, sampling, samples, draws, prompts_per_batch)
     settings = _settings(dataset, way, about or {})
@@ -61,15 +61,16 @@ def evaluate(
     if asked is None:
         raise DataError(f"{dataset.name} {dataset.split}: no images to swap, as one cluster has most questions")
     whole = {**settings, "control": control.value}
-    records = answer(asked, way, folder, whole, f"{dataset.name} {dataset.split}")
-    beside = _beside(dataset, way, folder, settings, baselines) if control is Control.NONE else {}
-    if judge:
-        records = judged(records, dataset, folder, judge, judge_about)
-        whole["judge"] = dict(judge_about or {})
-    records = _measured(records, folder, measures or {})
-    summary = summarise(records, whole, majority_grades(dataset.examples), beside, seed=draws.seed)
-    summary = dataclasses.replace(summary, judge=judge_record(records, folder, judge_warning))
-    write_json(folder / SUMMARY, summary.to_json())
+    with store.alone(folder):
+        records = answer(asked, way, folder, whole, f"{dataset.name} {dataset.split}")
+        beside = _beside(dataset, way, folder, settings, baselines) if control is Control.NONE else {}
+        if judge:
+            records = judged(records, dataset, folder, judge, judge_about)
+            whole["judge"] = dict(judge_about or {})
+        records = _measured(records, folder, measures or {})
+        summary = summarise(records, whole, majority_grades(dataset.examples), beside, seed=draws.seed)
+        summary = dataclasses.replace(summary, judge=judge_record(records, folder, judge_warning))
+        write_json(folder / SUMMARY, summary.to_json())
     return summary
 
 
@@ -79,6 +80,7 @@ def _settings(dataset: Dataset, way: Way, about: Mapping[str, Any]) -> dict[str,
         **about,
         "data": dataset.name,
         "split": dataset.split,
+        **({"drawn_from": dataset.drawn_from} if dataset.drawn_from else {}),
         "questions": len(questions),
         "questions_digest": hashlib.sha256(json.dumps(questions).encode()).hexdigest()[:12],
         "skipped": len(dataset.skipped),

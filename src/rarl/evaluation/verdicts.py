@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
+from rarl.errors import JudgeError
 from rarl.evaluation import records as store
 from rarl.evaluation.protocols import AXES
-from rarl.judges import Failure, MadeJudge, failures, query_about
-from rarl.rewards.judging import AskedJudge
+from rarl.judges import Failure, MadeJudge, ask, failures, query_about
 from rarl.runlog import read_json, read_rows, write_json
 from rarl.terminal import progress
 from rarl.types import EvalRecord, Example, JudgeQuery, Verdict
 
-JUDGE, SENT, VERDICTS = "judge.json", "sent.json", "verdicts.jsonl"
+logger = logging.getLogger("rarl")
+
+JUDGE, SENT = "judge.json", "sent.json"
 QUERIES = 64  # a call; a judge answers several at a time
 _OUT = frozenset({Failure.OUTAGE, Failure.TIMEOUT, Failure.DENIED, Failure.BUDGET})
 
@@ -42,9 +46,9 @@ def judged(
     waiting = [query for query in queries if (verdict := known.get(_place(query))) is None or verdict.value is None]
     _ask(waiting, known, folder, judge)
     result = [replace(r, verdicts={a: known[r.id, a] for a in AXES if (r.id, a) in known}) for r in records]
-    if waiting or (folder / VERDICTS).exists():
+    if waiting or (folder / store.VERDICTS).exists():
         store.rewrite(folder, result)
-        (folder / VERDICTS).unlink(missing_ok=True)
+        (folder / store.VERDICTS).unlink(missing_ok=True)
     return result
 
 
@@ -58,39 +62,74 @@ def judge_record(records: Iterable[EvalRecord], folder: Path, warning: str | Non
 
 def _resume(records: Sequence[EvalRecord], folder: Path, about: Mapping[str, Any]) -> dict[Place, Verdict]:
     """The verdicts that this judge has given already: those in the records, and those that a kill left beside them."""
-    if not (folder / JUDGE).is_file():
-        for name in (VERDICTS, SENT):
-            (folder / name).unlink(missing_ok=True)
+    before = read_json(folder / JUDGE) if (folder / JUDGE).is_file() else None
+    if before is None or (before.get("kind") == "rules" and before != about):  # what cost nothing isn't kept
+        _forget(records, folder)
         write_json(folder / JUDGE, about)
         return {}
     remedy = f"choose another folder, or remove {JUDGE} in it to have its answers judged anew"
-    store.require_same(read_json(folder / JUDGE), about, f"{folder} was judged", remedy)
+    store.require_same(before, about, f"{folder} was judged", remedy)
     known = {(record.id, axis): verdict for record in records for axis, verdict in record.verdicts.items()}
-    if (folder / VERDICTS).is_file():
-        store.drop_cut_row(folder / VERDICTS)
-        for row in read_rows(folder / VERDICTS):
+    if (folder / store.VERDICTS).is_file():
+        store.drop_cut_row(folder / store.VERDICTS)
+        for row in read_rows(folder / store.VERDICTS):
             item = row.pop("id")
             known[item, row["axis"]] = Verdict(**row)
     return known
 
 
+def _forget(records: Sequence[EvalRecord], folder: Path) -> None:
+    """Removes all that another judge said, before this one is named: a kill must not pass it off as this one's."""
+    for name in (store.VERDICTS, SENT):
+        (folder / name).unlink(missing_ok=True)
+    if any(record.verdicts for record in records):
+        store.rewrite(folder, (replace(record, verdicts={}) for record in records))
+
+
 def _ask(waiting: Sequence[JudgeQuery], known: dict[Place, Verdict], folder: Path, judge: MadeJudge) -> None:
     """Puts a verdict on each into `known`, and on disk after every call."""
     before = read_json(folder / SENT) if (folder / SENT).is_file() else {}
-    start, asked = judge.sent(), AskedJudge(judge, count=lambda failed: None)
+    start, warned = judge.sent(), False
     write_json(folder / SENT, _added(before, start, start))
     batches = (waiting[i : i + QUERIES] for i in range(0, len(waiting), QUERIES))
     for batch in progress(batches, "judging", total=len(waiting), units=len):
-        found = dict(zip(map(_place, batch), _verdicts(batch, asked, judge), strict=True))
-        store.append_rows(folder / VERDICTS, ({"id": item, **asdict(found[item, axis])} for item, axis in found))
+        found = _verdicts(batch, _told(batch, judge), judge)
+        store.append_rows(folder / store.VERDICTS, ({"id": item, **asdict(found[item, axis])} for item, axis in found))
         write_json(folder / SENT, _added(before, start, judge.sent()))
         known.update(found)
+        warned = warned or _warned_of(found)
         told = [found[_place(query)] for query in batch if _subject(query)]
-        if told and all(verdict.failure in _OUT for verdict in told):
-            why = f"not asked, as the judge could not be had: {told[-1].raw}"
-            rest = [query for query in waiting if _place(query) not in known]
-            known.update((_place(query), _signed(replace(told[-1], raw=why), query, judge)) for query in rest)
+        out = [verdict for verdict in told if verdict.failure in _OUT]
+        if out and (len(out) == len(told) or judge.trouble()):
+            last = replace(out[-1], raw=f"not asked, as the judge could not be had: {out[-1].raw}")
+            known.update(_verdicts([query for query in waiting if _place(query) not in known], repeat(last), judge))
             return
+
+
+def _told(queries: Sequence[JudgeQuery], judge: MadeJudge) -> list[Verdict]:
+    """What the judge says where there is something to judge."""
+    subjects = [query for query in queries if _subject(query)]
+    try:
+        return ask(judge, subjects)
+    except JudgeError as error:  # it can't be asked at all
+        return [Verdict(None, query.axis, str(error), "", "", Failure.DENIED) for query in subjects]
+
+
+def _verdicts(queries: Iterable[JudgeQuery], told: Iterable[Verdict], judge: MadeJudge) -> dict[Place, Verdict]:
+    """One for each: the next of those told, or 0 where there is nothing to judge."""
+    given = iter(told)
+    return {
+        _place(query): _signed(next(given) if _subject(query) else _nothing(query), query, judge) for query in queries
+    }
+
+
+def _warned_of(found: Mapping[Place, Verdict]) -> bool:
+    """Whether an answer has no verdict; the first such is told, the counts come at the end."""
+    place, verdict = next(((place, each) for place, each in found.items() if each.value is None), (None, None))
+    if place and verdict:
+        why = " ".join(verdict.raw.split())[:200] or "no value"
+        logger.warning("the judge left the %s of %s unscored: %s", place[1], place[0], why)
+    return verdict is not None
 
 
 def _queries(record: EvalRecord, example: Example, axes: Sequence[str]) -> Iterable[JudgeQuery]:
@@ -99,14 +138,6 @@ def _queries(record: EvalRecord, example: Example, axes: Sequence[str]) -> Itera
         yield query_about(example, "correctness", answer=record.answer, reasoning=None)
     if "explanation" in axes and record.shape.reasons:
         yield query_about(example, "explanation", answer=record.answer, reasoning=record.reasoning)
-
-
-def _verdicts(queries: Sequence[JudgeQuery], asked: AskedJudge, judge: MadeJudge) -> list[Verdict]:
-    """One for each; the judge is not asked where there is nothing to judge, which is 0."""
-    subjects = [query for query in queries if _subject(query)]
-    told = iter(asked(subjects) if subjects else ())
-    found = (next(told) if _subject(query) else _nothing(query) for query in queries)
-    return [_signed(verdict, query, judge) for query, verdict in zip(queries, found, strict=True)]
 
 
 def _signed(verdict: Verdict, query: JudgeQuery, judge: MadeJudge) -> Verdict:

@@ -2,7 +2,7 @@
 
 from rarl.judges.asking import ask
 from rarl.judges.checking import Check, check, check_markdown, check_tables
-from rarl.judges.failures import Failure, failures, require_scored
+from rarl.judges.failures import Failure, Tally, failures, require_scored, tallies
 from rarl.judges.making import AXES, MadeJudge, make_judge, query_about, same_judge_warning
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Check",
     "Failure",
     "MadeJudge",
+    "Tally",
     "ask",
     "check",
     "check_markdown",
@@ -19,4 +20,5 @@ __all__ = [
     "query_about",
     "require_scored",
     "same_judge_warning",
+    "tallies",
 ]

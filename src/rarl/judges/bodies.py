@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rarl.judges.failures import Failure
+from rarl.judges.limits import estimated_tokens
 from rarl.judges.replies import Reply
 
-_CHARACTERS_PER_TOKEN = 4  # where a server doesn't say what a request cost
 _FINISHES = {
     "length": Reply("cut off at judge.max_tokens", Failure.TRUNCATED),
     "content_filter": Reply("a content filter stopped the reply", Failure.FILTERED),
@@ -72,4 +72,4 @@ def _reply(found: Mapping[str, Any]) -> Reply:
 
 def _count(usage: Mapping[str, Any], name: str, text: str) -> int:
     given = usage.get(name)
-    return given if type(given) is int and given >= 0 else -(-len(text) // _CHARACTERS_PER_TOKEN)
+    return given if type(given) is int and given >= 0 else estimated_tokens(text)

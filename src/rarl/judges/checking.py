@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rarl.draws import Draws
-from rarl.errors import DataError
+from rarl.errors import DataError, JudgeError
 from rarl.judges.agreement import Measured, confusion, difference, mean, quadratic_kappa, rank_correlation
 from rarl.judges.asking import ask
-from rarl.judges.failures import failures
+from rarl.judges.failures import Tally, failures
 from rarl.judges.labels import Label, read_labels
 from rarl.judges.making import MadeJudge
 from rarl.judges.rubrics import BEST, rubrics
@@ -65,12 +66,16 @@ class Check:
 
     @property
     def unscored(self) -> dict[str, int]:
-        """By reason, over both axes: for `require_scored`."""
-        counts: dict[str, int] = {}
+        """By reason, over both axes."""
+        counts: Counter[str] = Counter()
         for axis in self.axes:
-            for reason, count in axis.unscored.items():
-                counts[reason] = counts.get(reason, 0) + count
-        return counts
+            counts.update(axis.unscored)
+        return dict(counts)
+
+    @property
+    def tallies(self) -> dict[str, Tally]:
+        """For `require_scored`."""
+        return {axis.axis: Tally(axis.rows, axis.unscored) for axis in self.axes}
 
     def to_json(self) -> dict[str, Any]:
         """The record as JSON's types."""
@@ -80,7 +85,8 @@ class Check:
 def check(labels: Path, judge: MadeJudge, *, seed: int = 0) -> Check:
     """Has the judge score what people have scored, and compares. Rows on axes that it does not judge are left out.
 
-    Errors: DataError for a row that can't be read, or where none is left; JudgeError where the judge can't be asked.
+    Errors: DataError for a row that can't be read, or where none is left; JudgeError where the judge can't be asked,
+    which is told before it is asked anything.
     """
     given = read_labels(labels)
     rows = [label for label in given if label.query.axis in judge.axes]
@@ -88,6 +94,8 @@ def check(labels: Path, judge: MadeJudge, *, seed: int = 0) -> Check:
         raise DataError(f"{labels}: all rows are on axes that {judge.name} does not judge; choose another judge.kind")
     if left := len(given) - len(rows):
         logger.warning("%d of %d rows are on an axis that %s does not judge: left out", left, len(given), judge.name)
+    if trouble := judge.trouble():
+        raise JudgeError(trouble)
     verdicts = ask(judge, [label.query for label in rows])
     judged = list(zip(rows, verdicts, strict=True))
     axes = [axis for axis in rubrics() if any(label.query.axis == axis for label in rows)]

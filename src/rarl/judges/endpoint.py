@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from threading import Event, Lock
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from rarl.draws import Draws
 from rarl.errors import JudgeError
 from rarl.extras import needed_for
 from rarl.judges.bodies import BrokenError, Completion, read_body
+from rarl.judges.connecting import CONNECT, connect, is_late, is_nobody
 from rarl.judges.dialect import Dialect
 from rarl.judges.failures import Failure
 from rarl.judges.limits import LONGEST_WAIT, Budget, Gate, pause, retry_after
@@ -27,7 +27,6 @@ from rarl.judges.sheets import Sheet
 OPENAI = "https://api.openai.com/v1"
 KEY = "OPENAI_API_KEY"
 LARGEST_BODY = 4_000_000  # bytes; no verdict is as long
-LOOK = 10.0  # seconds at most to see whether a server is there
 _SHOWN = 300  # characters of a server's complaint
 _MAY_PASS = frozenset({408, 409, 425, 429, *range(500, 600)})
 _DENIED = {
@@ -40,20 +39,25 @@ _DENIED = {
 
 @dataclass(frozen=True, slots=True)
 class _Trouble:
-    """A request that failed: `again` if another try may do better, `after` so many seconds if the server says so."""
+    """A request that failed: `again` if another try may do better, `after` so many seconds if the server says so.
+
+    `mute`: nobody is there, or says anything.
+    """
 
     failure: Failure
     text: str
     again: bool = False
     after: float | None = None
+    mute: bool = False
 
 
 @dataclass
 class _Round:
-    """One call's workers: how many queries in a row were given up, and whether the rest is."""
+    """One call's workers: how many queries in a row were given up, and whether and why the rest is."""
 
     limit: int
     stop: Event = field(default_factory=Event)
+    why: str = ""
     in_a_row: int = 0
     lock: Lock = field(default_factory=Lock)
 
@@ -61,15 +65,20 @@ class _Round:
         with self.lock:
             self.in_a_row = self.in_a_row + 1 if failed else 0
             if self.in_a_row >= self.limit:
-                self.stop.set()
+                self.give_up(f"{self.limit} queries in a row had failed")
+
+    def give_up(self, why: str) -> None:
+        self.why = why
+        self.stop.set()
 
 
 class Endpoint:
     """Asks a chat-completions server through the `openai` client, whose own retries are off.
 
     Where nobody has answered yet, the first sheet goes alone: a wrong key, model or address is one request and one
-    JudgeError. Later ones, and outages of any length, leave their queries unscored; after so many in a row the rest of
-    a call is not asked. Nothing follows a redirect to another host.
+    JudgeError, and where nobody is, or none but silence comes after all tries, the rest of the call is not asked. Later
+    ones, and outages of any length, leave their queries unscored; after so many in a row the rest is not asked. Nothing
+    follows a redirect to another host.
     """
 
     def __init__(self, settings: JudgeSection, draws: Draws) -> None:
@@ -120,16 +129,16 @@ class Endpoint:
         import openai
 
         with self._client() as client:
-            look = client.with_options(timeout=min(LOOK, self._settings.timeout)).models.with_streaming_response.list
+            look = client.with_options(timeout=min(CONNECT, self._settings.timeout)).models.with_streaming_response.list
             try:
                 with look():
                     return ""
             except openai.AuthenticationError as error:
                 why, remedy = self._told(error), _DENIED[401]
             except openai.APIConnectionError as error:
-                if not isinstance(error.__cause__, httpx2.ConnectError | httpx2.ConnectTimeout):
+                if not is_nobody(error):
                     return ""
-                why, remedy = self._told(error.__cause__), "check judge.base_url, and that the server runs"
+                why, remedy = self._told(error.__cause__ or error), "check judge.base_url, and that the server runs"
             except (openai.APIError, httpx2.HTTPError):
                 return ""
         return f"the judge at {urlsplit(self._url).netloc} can't be asked: {why}; {remedy}"
@@ -156,22 +165,11 @@ class Endpoint:
                     raise
 
     def _client(self) -> Any:
-        import openai
-
-        return openai.OpenAI(
-            api_key=self._key or "none",  # servers of one's own often want none, but the client does
-            base_url=self._url,
-            timeout=self._settings.timeout,
-            max_retries=0,
-            http_client=openai.DefaultHttpxClient(
-                follow_redirects=False, timeout=self._settings.timeout, verify=_certificates()
-            ),
-        )
+        return connect(self._url, self._key, self._settings.timeout)
 
     def _reply(self, client: Any, sheet: Sheet, work: _Round) -> Reply:
         """The reply to one sheet, after as many tries as it takes and the settings allow."""
-        draws = self._draws.at(sheet.user)
-        trouble = _Trouble(Failure.OUTAGE, f"not asked: {work.limit} queries in a row had failed")
+        draws, trouble = self._draws.at(sheet.user), None
         for attempt in range(self._settings.retries + 1):
             self._gate.wait(work.stop)
             if attempt:
@@ -187,6 +185,10 @@ class Endpoint:
                 self._gate.hold(trouble.after)
             if not trouble.again:
                 break
+        if trouble is None:
+            return Reply(f"not asked: {work.why}", Failure.OUTAGE)
+        if trouble.mute and not self._answered:
+            work.give_up("the first got no reply at all")
         work.note(failed=trouble.failure in (Failure.OUTAGE, Failure.TIMEOUT, Failure.DENIED))
         return Reply(trouble.text, trouble.failure)
 
@@ -206,10 +208,8 @@ class Endpoint:
                 if plainer is None:
                     return self._trouble(error)
                 dialect = plainer
-            except (openai.APITimeoutError, httpx2.TimeoutException, TimeoutError):
-                return _Trouble(Failure.TIMEOUT, f"no reply within {self._settings.timeout:g} s", again=True)
-            except (openai.APIConnectionError, httpx2.HTTPError, BrokenError) as error:
-                return _Trouble(Failure.OUTAGE, self._told(error.__cause__ or error), again=True)
+            except (openai.APIConnectionError, httpx2.HTTPError, BrokenError, TimeoutError) as error:
+                return self._no_reply(error)
             else:
                 self._answered, self._dialect = True, dialect
                 self._budget.spend(completion.prompt_tokens, completion.completion_tokens)
@@ -236,6 +236,15 @@ class Endpoint:
             return dialect.plainer(str(error), guess=not self._answered)
         return dialect.plainer(str(error), guess=False) if error.status_code in (500, 501) else None
 
+    def _no_reply(self, error: Exception) -> _Trouble:
+        """A server that has answered before may come back; one that never did is not waited for."""
+        told = self._told(error.__cause__ or error)
+        if is_nobody(error):
+            return _Trouble(Failure.OUTAGE, told, again=self._answered, mute=True)
+        if is_late(error):
+            return _Trouble(Failure.TIMEOUT, f"no reply within {self._settings.timeout:g} s", again=True, mute=True)
+        return _Trouble(Failure.OUTAGE, told, again=True)
+
     def _trouble(self, error: Any) -> _Trouble:
         status, text = error.status_code, self._told(error)
         if status in _DENIED or status < 400 or error.code == "insufficient_quota":
@@ -258,14 +267,6 @@ class Endpoint:
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, f"[{KEY}]") if self._key else text
-
-
-@cache
-def _certificates() -> Any:
-    """The client's own default, read once: that takes longer than the rest of making a client."""
-    import httpx2
-
-    return httpx2.create_ssl_context()
 
 
 def _is_about_content(error: Any) -> bool:

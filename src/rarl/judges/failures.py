@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from typing import NamedTuple
 
 from rarl.errors import JudgeError
 from rarl.types import Verdict
@@ -33,12 +34,42 @@ def failures(verdicts: Iterable[Verdict]) -> dict[str, int]:
     return {str(reason): count for reason, count in counts.most_common()}
 
 
-def require_scored(asked: int, failed: Mapping[str, int], max_unscored: float) -> None:
-    """JudgeError if more than the share `max_unscored` of the queries has no value. Keep what was scored first."""
-    unscored = sum(failed.values())
-    if unscored > max_unscored * asked:
-        reasons = ", ".join(f"{count} {reason}" for reason, count in failed.items())
-        raise JudgeError(
-            f"the judge left {unscored} of {asked} queries unscored ({reasons}), more than judge.max_unscored = "
-            f"{max_unscored:g}; what it scored is kept: mend the cause and run the same command again"
-        )
+class Tally(NamedTuple):
+    """Of one axis: how many answers a judge was asked about, and how many of them have no value, by reason."""
+
+    asked: int
+    failed: Mapping[str, int]
+
+    @property
+    def unscored(self) -> int:
+        return sum(self.failed.values())
+
+
+def tallies(verdicts: Iterable[Verdict]) -> dict[str, Tally]:
+    """The verdicts counted, by axis."""
+    by_axis: dict[str, list[Verdict]] = {}
+    for verdict in verdicts:
+        by_axis.setdefault(verdict.axis, []).append(verdict)
+    return {axis: Tally(len(each), failures(each)) for axis, each in by_axis.items()}
+
+
+def require_scored(
+    counted: Mapping[str, Tally], max_unscored: float, *, where: str = "", remedy: str = "run this again"
+) -> None:
+    """JudgeError if more than the share `max_unscored` of all that was asked, of whatever axis, has no value.
+
+    Keep what was scored first; `remedy` is how to go on from there.
+    """
+    asked = sum(tally.asked for tally in counted.values())
+    if sum(tally.unscored for tally in counted.values()) <= max_unscored * asked:
+        return
+    told = " and ".join(_told(axis, tally) for axis, tally in counted.items() if tally.unscored)
+    raise JudgeError(
+        f"{where + ': ' if where else ''}the judge left unscored {told}, more than judge.max_unscored = "
+        f"{max_unscored:g} of all; what it scored is kept: mend the cause and {remedy}"
+    )
+
+
+def _told(axis: str, tally: Tally) -> str:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in tally.failed.items())
+    return f"the {axis} of {tally.unscored} of {tally.asked} answers ({reasons})"

@@ -14,6 +14,7 @@ from rarl.draws import Draws
 
 FIRST_PAUSE = 1.0  # seconds before the first retry; each further one waits twice as long
 LONGEST_PAUSE = 60.0
+CHARACTERS_PER_TOKEN = 4
 LONGEST_WAIT = 300.0  # a server that wants to be left alone for longer is taken to be out
 
 
@@ -37,6 +38,11 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 def pause(attempt: int, draws: Draws) -> float:
     """Seconds before retry number `attempt` (0 is the first): doubling, times a seeded factor between 0.5 and 1."""
     return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**attempt) * (0.5 + 0.5 * draws.stream().random())
+
+
+def estimated_tokens(text: str) -> int:
+    """What a text costs, where nobody says."""
+    return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
 class Gate:

@@ -10,11 +10,11 @@ from rarl.config import JudgeSection
 from rarl.draws import Draws
 from rarl.errors import RarlError
 from rarl.judges.failures import Failure
-from rarl.judges.limits import Budget
+from rarl.judges.limits import Budget, estimated_tokens
 from rarl.judges.replies import Reply
 from rarl.judges.sheets import Sheet
 from rarl.registry import told
-from rarl.types import Engine, Example, Family, Finish, Prompt, Sampling, Shape, Template
+from rarl.types import Engine, Example, Family, Finish, Prompt, Rollout, Sampling, Shape, Template
 
 _FAILURES = (Exception, SystemExit)  # what somebody's function may raise without ending a run
 
@@ -28,7 +28,7 @@ class LocalTransport:
         self._sampling = Sampling(temperature=settings.temperature, max_new_tokens=settings.max_tokens)
         self._draws = draws
         self._name = settings.model
-        self._budget = Budget(settings.max_requests)
+        self._budget = Budget(settings.max_requests, settings.max_tokens_total)
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -52,7 +52,7 @@ class LocalTransport:
             yield from ((i, Reply(why, Failure.BUDGET)) for i, why in spent.items() if why)
 
     def sent(self) -> Mapping[str, Any]:
-        return {"kind": "local", "host": None, "model": self._name, "requests": self._budget.requests}
+        return {"kind": "local", "host": None, "model": self._name, **self._budget.spent()}
 
     def trouble(self) -> str:
         return ""
@@ -66,12 +66,14 @@ class LocalTransport:
             if len(sheets) > 1:
                 return [reply for sheet in sheets for reply in self._replies([sheet])]
             return [Reply(str(error), Failure.REJECTED)]
-        return [
-            Reply("cut off at judge.max_tokens", Failure.TRUNCATED)
-            if rollout.finish is Finish.LENGTH
-            else Reply(rollout.text)
-            for [rollout] in groups
-        ]
+        return [self._replied(sheet, rollout) for sheet, [rollout] in zip(sheets, groups, strict=True)]
+
+    def _replied(self, sheet: Sheet, rollout: Rollout) -> Reply:
+        """An engine doesn't say how many tokens a prompt has: they are estimated."""
+        self._budget.spend(estimated_tokens(sheet.system + sheet.user), len(rollout.token_ids))
+        if rollout.finish is Finish.LENGTH:
+            return Reply("cut off at judge.max_tokens", Failure.TRUNCATED)
+        return Reply(rollout.text)
 
     def _said(self, text: str) -> Reply:
         assert callable(self._model)
@@ -79,7 +81,10 @@ class LocalTransport:
             reply = self._model(text)
         except _FAILURES as error:
             return Reply(told(error), Failure.RAISED)
-        return Reply(reply) if isinstance(reply, str) else Reply(f"no text: {reply!r:.100}", Failure.RAISED)
+        if not isinstance(reply, str):
+            return Reply(f"no text: {reply!r:.100}", Failure.RAISED)
+        self._budget.spend(estimated_tokens(text), estimated_tokens(reply))
+        return Reply(reply)
 
 
 def _prompt(sheet: Sheet) -> Prompt:

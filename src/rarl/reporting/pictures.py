@@ -34,13 +34,14 @@ UNSEEN = "The questions were asked without their own images (eval.control), so t
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a split's examples are to be had; `options` are the loader's own."""
+    """Where a split's examples are to be had: of an evaluation, by a sample; `options` are the loader's own."""
 
     name: str
     split: str
     root: str
     limit: int | None
     seed: int
+    sampled: bool
     options: Mapping[str, Any]
 
 
@@ -67,7 +68,7 @@ class Library:
     def trained(self, card: Card, source: Source) -> Card:
         """The card of a question in training with all that the log doesn't say of it."""
         config = source.config
-        place = _of_run(config, config.data.split, config.data.limit) if config else None
+        place = _of_run(config, config.data.split, config.data.limit, False) if config else None
         example = self._split(place).get(card.id) if place else None
         if example:
             card = replace(card, question=example.question, gold=example.answer)
@@ -113,13 +114,14 @@ class Library:
         settings = result.after.summary.settings
         for config in (source.config, source.trained_with, *self._configs):
             if config and config.data.name == settings["data"]:
-                return _of_run(config, result.split, config.eval.limit if source.config else settings.get("questions"))
+                limit = config.eval.limit if source.config else settings.get("questions")
+                return _of_run(config, result.split, limit, True)
         try:
             rootless = "root" not in inspect.signature(datasets.get(settings["data"])).parameters
         except RarlError:
             return None
         count, seed = settings.get("questions"), settings.get("seed", 0)
-        return _Place(settings["data"], result.split, "", count, seed, {}) if rootless else None
+        return _Place(settings["data"], result.split, "", count, seed, True, {}) if rootless else None
 
     def _split(self, place: _Place) -> dict[str, Example]:
         """The split's examples by id; none where the data set cannot be loaded any more."""
@@ -132,6 +134,7 @@ class Library:
                     limit=place.limit,
                     on_error="skip",
                     seed=place.seed,
+                    sampled=place.sampled,
                     **place.options,
                 )
             except RarlError:
@@ -160,5 +163,6 @@ def _encoded(image: Image, form: str, **options: Any) -> str:
     return f"data:image/{form.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _of_run(config: RunConfig, split: str, limit: int | None) -> _Place:
-    return _Place(config.data.name, split, config.data.root, limit, config.run.seed, config.data.options)
+def _of_run(config: RunConfig, split: str, limit: int | None, sampled: bool) -> _Place:
+    data = config.data
+    return _Place(data.name, split, data.root, limit, config.run.seed, sampled, data.options)
