@@ -13,8 +13,12 @@ def source(rows, label="a"):
     return Source(label, None, None, (), rows)
 
 
+def curves(*sources):
+    return learning_curves({each.label: each.metrics for each in sources})
+
+
 def titles(*runs):
-    return [figure.title for figure in learning_curves([source(rows, str(i)) for i, rows in enumerate(runs)])]
+    return [figure.title for figure in curves(*(source(rows, str(i)) for i, rows in enumerate(runs)))]
 
 
 def test_only_what_was_logged_gets_a_figure():
@@ -31,7 +35,7 @@ def test_the_loss_is_shown_only_where_it_says_something():
 
 def test_a_prefix_stands_for_every_part_of_the_reward():
     rows = [{"step": step, "reward/mean": 1.0, "reward/std_in_group": 0.1, "reward/mine": 0.5} for step in (1, 2)]
-    [reward, parts, _] = learning_curves([source([*rows, {"step": 3, "reward/accuracy": 0.3}])])
+    [reward, parts, _] = curves(source([*rows, {"step": 3, "reward/accuracy": 0.3}]))
     assert (reward.title, parts.title) == ("Reward", "Parts of the reward")
     assert [(key.style, key.label, key.last) for key in parts.keys] == [(0, "mine", "0.5"), (1, "accuracy", "0.3")]
     assert parts.spoken == "mine: from 0.5 to 0.5; accuracy: from 0.3 to 0.3"
@@ -46,14 +50,14 @@ def test_failures_are_shown_where_there_are_any_and_are_no_part():
 
 def test_values_that_are_no_numbers_leave_a_gap():
     rows = [{"step": 1, "loss": 0.5}, {"step": 2, "loss": math.inf}, {"step": 3, "loss": 0.4}]
-    assert learning_curves([source(rows)])[0].svg == learning_curves([source([rows[0], rows[2]])])[0].svg
+    assert curves(source(rows))[0].svg == curves(source([rows[0], rows[2]]))[0].svg
 
 
 def test_of_several_runs_each_line_has_a_figure_with_all_runs_in_it():
     old = [{"step": step, "reward/mean": 1.0, "reward/format": 0.5} for step in (1, 2)]
     new = [{"step": step, "reward/mean": 2.0, "reward/accuracy": 0.5} for step in (1, 2)]
     runs = [source(old, "old"), source([], "evaluation"), source(new, "new")]
-    figures = learning_curves(runs)
+    figures = curves(*runs)
     assert [figure.title for figure in figures] == [
         "Reward",
         "Parts of the reward: format",

@@ -11,9 +11,9 @@ from rarl.evaluating import evaluate_configs
 from rarl.evaluation import read_records
 from rarl.evaluation.protocols import values
 from rarl.runlog import RunFolder, read_json, write_json
-from rarl.studies.design import Study
+from rarl.studies.design import Cell, Study
 
-RESOURCES, STOPPED, TRIED = "resources.json", "early-stop.json", "tried.json"
+RESOURCES, STOPPED, TRIED, DONE = "resources.json", "early-stop.json", "tried.json", "done.json"
 
 
 class Work(Protocol):
@@ -49,18 +49,20 @@ class Job(NamedTuple):
         return out / "arms" / self.arm / f"seed-{self.seed}"
 
     def is_done(self, study: Study, out: Path) -> bool:
+        return (self.folder(out) / DONE).is_file() and not self._missing(study, out)
+
+    def _missing(self, study: Study, out: Path) -> list[Cell]:
         folder = self.folder(out)
-        trained = (folder / RESOURCES).is_file() or not study.arms[self.arm].trained
-        return trained and all((folder / cell.folder / "summary.json").is_file() for cell in study.cells)
+        return [cell for cell in study.cells if not (folder / cell.folder / "summary.json").is_file()]
 
     def run(self, study: Study, out: Path) -> None:
         folder, adapter = self.folder(out), ""
         if study.arms[self.arm].trained:
             adapter = str(self._trained(study, folder))
-        configs = {folder / cell.folder: study.evaluation(self.arm, self.seed, cell, adapter) for cell in study.cells}
-        missing = {place: config for place, config in configs.items() if not (place / "summary.json").is_file()}
-        if missing:
-            evaluate_configs(missing)
+        # A cell may have a summary and lack verdicts: as long as the job is not done, all are gone on with.
+        cells = self._missing(study, out) if (folder / DONE).is_file() else study.cells
+        evaluate_configs({folder / cell.folder: study.evaluation(self.arm, self.seed, cell, adapter) for cell in cells})
+        write_json(folder / DONE, {"cells": [cell.folder for cell in study.cells]})
 
     def _trained(self, study: Study, folder: Path) -> Path:
         """The arm's adapter, after training or going on with it."""
