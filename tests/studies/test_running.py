@@ -8,7 +8,9 @@ from rarl.cli import main
 from rarl.errors import RarlError, RunFolderError
 from rarl.evaluation import read_records
 from rarl.studies import load_study, run_study
+from rarl.studies.results import load_results
 from rarl.studies.running import skipped_arms
+from rarl.studies.tables import study_page
 from small_study import TOML, write
 
 
@@ -122,6 +124,12 @@ def test_the_page_and_the_results_are_written(done):
     assert "Entropy" in shown, "the curves of arms by reinforcement"
     assert "Loss" in shown, "and of the others"
     assert json.loads((done.folder / "results.json").read_text())["digest"] == done.study.digest()
+
+
+def test_what_was_written_reads_back_as_it_was(done):
+    again = load_results(done.folder)
+    assert again == done
+    assert study_page(again) == (done.folder / "results.md").read_text()
 
 
 def test_the_verb(done, monkeypatch, capsys):

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rarl.cli.shared import NeededConfig, Overrides, app, load_config, print_table
+from rarl.terminal import starting
 
 Source = Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="One JSON object a line.")]
 NewFile = Annotated[Path, typer.Option("-o", "--out", metavar="OUT.jsonl", help="The file to write; must be new.")]
@@ -39,8 +40,9 @@ def score(
     from rarl.config import RunConfig
 
     settings = load_config(config, overrides) if config else RunConfig().override(overrides or ())
-    from rarl import assembly
-    from rarl.reporting import scored_table
+    with starting():
+        from rarl import assembly
+        from rarl.reporting import scored_table
 
     print_table(scored_table(assembly.score(source, out, settings)))
     print(f"Scores: {out}")
@@ -70,7 +72,8 @@ def judge_check(
 def probe(config: NeededConfig, overrides: Overrides = None) -> None:
     """Try known ways of gaming on the rewards of a config, with its own data; exit code 1 if one pays."""
     settings = load_config(config, overrides)
-    from rarl import assembly
+    with starting():
+        from rarl import assembly
 
     found = assembly.probe(settings)
     print(found.table())

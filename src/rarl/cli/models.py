@@ -11,6 +11,7 @@ import typer
 
 from rarl.cli.shared import Adapter, Base, Overrides, app, print_table
 from rarl.errors import ConfigError, UnscoredError
+from rarl.terminal import starting
 
 if TYPE_CHECKING:
     from rarl.evaluation import Summary
@@ -38,7 +39,8 @@ def evaluate(
 
     RunConfig().override(overrides or ())  # a mistake is told before torch is imported
     sets = _in_step({"--data": data, "--split": split, "--root": root or [""]})
-    from rarl import assembly
+    with starting():
+        from rarl import assembly
 
     try:
         found = assembly.evaluate_sets(base, sets, adapter=adapter, out=out, overrides=overrides or ())
@@ -107,7 +109,8 @@ def predict(
 
     A research tool: its answers are not for clinical use.
     """
-    from rarl import assembly
+    with starting():
+        from rarl import assembly
 
     choices = tuple(choice.strip() for choice in options.split(",") if choice.strip())
     prediction = assembly.predict(base, images, question, adapter=adapter, options=choices, reasoning=not direct)
@@ -132,7 +135,9 @@ def report(
     With --set report.images=false it holds no image of a patient.
     """
     from rarl.config import RunConfig
-    from rarl.reporting import write_report
+
+    with starting():
+        from rarl.reporting import write_report
 
     for each in overrides or ():
         if not each.strip().startswith("report."):
@@ -151,7 +156,8 @@ def export(
     ] = False,
 ) -> None:
     """Write base + adapter as one transformers checkpoint."""
-    from rarl import exporting
+    with starting():
+        from rarl import exporting
 
     if not merge:
         raise ConfigError("say --merge: the adapter itself is in PEFT's format already")

@@ -12,12 +12,12 @@ from rarl.evaluation import read_records
 from rarl.evaluation.protocols import values
 from rarl.evaluation.significance import holm
 from rarl.runlog import read_json, write_json
-from rarl.studies.design import COSTS, Cell, Claim, Contrast, Study
+from rarl.studies.design import COSTS, Cell, Claim, Contrast, Study, load_study
 from rarl.studies.effects import Effect, Items, NoEffectError, Side, effect, over_seeds
 from rarl.studies.jobs import Job
 from rarl.terminal import progress
 
-RESULTS = "results.json"
+FROZEN, RESULTS = "study.toml", "results.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,35 @@ class StudyResults:
 
 
 _KINDS = ("effects", "native", "beyond")
+
+
+def load_results(folder: Path) -> StudyResults:
+    """What `read_study` wrote, from results.json and the study's file beside it: no record is read again."""
+    study, found = load_study(folder / FROZEN), read_json(folder / RESULTS)
+    cells = {cell.folder: cell for cell in study.cells}
+    return StudyResults(
+        study,
+        folder,
+        found["skipped"],
+        {
+            arm: {cells[name]: {metric: _effect_of(each) for metric, each in by.items()} for name, by in rows.items()}
+            for arm, rows in found["cells"].items()
+        },
+        tuple(
+            ClaimResult(
+                claim,
+                **{kind: tuple(map(_effect_of, each[kind])) for kind in _KINDS},
+                holm=each["holm"],
+                why_not=each["why_not"],
+            )
+            for claim, each in zip(study.claims, found["claims"], strict=True)
+        ),
+        {arm: {name: tuple(each) for name, each in costs.items()} for arm, costs in found["costs"].items()},
+    )
+
+
+def _effect_of(values: Mapping[str, Any]) -> Effect:
+    return Effect(**{**values, "by_seed": tuple(values["by_seed"])})
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,12 @@ from rarl.studies.design import Study, load_study
 from rarl.studies.frozen import require_frozen
 from rarl.studies.jobs import Job, Work
 from rarl.studies.page import study_html
-from rarl.studies.results import StudyResults, read_study
+from rarl.studies.results import FROZEN, StudyResults, read_study
 from rarl.studies.searching import chosen, trials
 from rarl.studies.tables import SESSIONS, study_page
 from rarl.terminal import progress
 
-FROZEN, PAGE, HTML = "study.toml", "results.md", "results.html"
+PAGE, HTML = "results.md", "results.html"
 
 
 def run_study(path: str | Path, *, out: Path | None = None, workers: int | None = None) -> StudyResults:
