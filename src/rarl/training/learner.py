@@ -7,7 +7,6 @@ import math
 from pathlib import Path
 
 import torch
-from peft import set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from rarl.config import Train
@@ -73,6 +72,8 @@ class Learner:
 
     def load(self, folder: Path, config_digest: str) -> None:
         """Go on from what `save` wrote; RunFolderError if it belongs to another configuration."""
+        from peft import set_peft_model_state_dict  # there since the policy has an adapter; evaluating does without
+
         state = json.loads((folder / "state.json").read_text())
         if state["config"] != config_digest:
             raise RunFolderError(f"{folder} was written under another configuration; start a new run")
