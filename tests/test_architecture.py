@@ -37,7 +37,7 @@ MODULES = {module_name(path): path for path in FILES}
 @cache
 def table():
     """The rows of the documentation's table: (floor, the names directly below rarl)."""
-    rows = re.findall(r"^\| (\d) \| ([^|]+) \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| (\d+) \| ([^|]+) \|", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE)
     return [(int(floor), re.findall(r"`(\w+)`", names)) for floor, names in rows]
 
 

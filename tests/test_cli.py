@@ -94,6 +94,11 @@ def test_the_version(command):
     assert command("--version") == (0, f"rarl {VERSION}\n", "")
 
 
+def test_the_package_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "rarl", "--version"], check=True, capture_output=True, text=True)
+    assert done.stdout == f"rarl {VERSION}\n"
+
+
 def test_train_hands_on_config_overrides_and_folder(command, calls, tmp_path):
     (tmp_path / "mine.toml").write_text('[model]\nbase = "tiny"\n')
     code, out, err = command("train", tmp_path / "mine.toml", "--set", "train.steps=3", "--out", "there")
