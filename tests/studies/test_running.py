@@ -9,7 +9,7 @@ from rarl.errors import RarlError, RunFolderError
 from rarl.evaluation import read_records
 from rarl.studies import load_study, run_study
 from rarl.studies.results import load_results
-from rarl.studies.running import skipped_arms
+from rarl.studies.running import absent_sets, skipped_arms
 from rarl.studies.tables import study_page
 from small_study import TOML, write
 
@@ -106,6 +106,19 @@ def test_an_arm_without_what_it_needs_is_skipped_by_name(tmp_path):
     text = TOML.replace("[common.data]\n", f'[common.data]\nname = "{loader}:load"\n')
     text = text.replace('title = "SFT"\n', 'title = "SFT"\nneeds = "rationale"\n')
     assert skipped_arms(load_study(write(tmp_path, text))) == {"sft": "8 of 8 training examples have no rationale"}
+
+
+def test_an_optional_set_that_is_not_there_is_left_out_by_name(tmp_path):
+    lacking = TOML.replace("[sets.away]\n", '[sets.away]\ndata = "vqa-rad"\nroot = "nowhere"\noptional = true\n')
+    study = load_study(write(tmp_path, lacking))
+    absent = absent_sets(study)
+    assert list(absent) == ["away"]
+    assert "nowhere" in absent["away"]
+    rest = study.without(absent)
+    assert list(rest.sets) == ["home"]
+    assert rest.claims[0].sets == ()
+    assert [cell.folder for cell in rest.cells] == ["home-think", "home-direct"]
+    assert absent_sets(load_study(write(tmp_path, lacking.replace("optional = true\n", "")))) == {}
 
 
 def test_an_arm_that_fails_is_named_and_the_others_are_kept(tmp_path):

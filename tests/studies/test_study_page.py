@@ -35,7 +35,7 @@ def results(tmp_path):
         claim("third", effect(0.01, -0.05, 0.07)),
         claim("fourth", why_not="sft was skipped: it lacks <facts>"),
     )
-    return StudyResults(study, tmp_path, {"sft": "8 of 8 have no rationale"}, {"rl": cells}, claims, {"rl": {}})
+    return StudyResults(study, tmp_path, {"sft": "8 of 8 have no rationale"}, {}, {"rl": cells}, claims, {"rl": {}})
 
 
 class Links(HTMLParser):

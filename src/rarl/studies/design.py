@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -68,6 +68,7 @@ class StudySet(Section):
     root: str = ""
     options: dict[str, Any] = Field({})
     control: Control = Control.NONE
+    optional: bool = False  # left out, by name, where its data are not there
 
 
 class Contrast(Section):
@@ -142,6 +143,15 @@ class Study(Section):
         """How this training of an arm is validated: by its own prompting."""
         questions = StudySet(title="validation", role="in-domain", split=self.validation.split)
         return self._asked(config, questions, self.arms[arm].native, adapter)
+
+    def without(self, absent: Collection[str]) -> Study:
+        """The study without these sets, in its claims too."""
+        sets = {name: found for name, found in self.sets.items() if name not in absent}
+        claims = [
+            claim.model_copy(update={"sets": tuple(name for name in claim.sets if name in sets)})
+            for claim in self.claims
+        ]
+        return self.model_copy(update={"sets": sets, "claims": tuple(claims)})
 
     def with_found(self, found: Mapping[str, float]) -> Study:
         """The study with what a search found for its arms, and for those that are like them."""

@@ -16,7 +16,7 @@ from rarl.studies.design import Claim
 from rarl.studies.effects import Effect
 from rarl.studies.jobs import Job
 from rarl.studies.results import ClaimResult, StudyResults
-from rarl.studies.tables import READING, all_tables, contrast_words, fixed, gain, how
+from rarl.studies.tables import READING, all_tables, contrast_words, fixed, gain, how, left_out
 from rarl.types import Estimate
 
 _VERDICTS = ("supported", "contradicted", "undecided", "not tested")
@@ -59,7 +59,7 @@ def study_html(results: StudyResults) -> str:
             claims=claims,
             tables=tables,
             curves=learning_curves(_logged(results)),
-            skipped=[(results.study.arms[arm].title, why) for arm, why in results.skipped.items()],
+            skipped=list(left_out(results).items()),
             how=how(results).replace("`", ""),
             reading=READING,
             toml=results.study.to_toml(),

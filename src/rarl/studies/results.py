@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rarl.evaluation import read_records
@@ -52,11 +53,15 @@ class ClaimResult:
 
 @dataclass(frozen=True, slots=True)
 class StudyResults:
-    """`table` is by arm, cell and metric; `costs` by arm and cost, one value a seed."""
+    """`table` is by arm, cell and metric; `costs` by arm and cost, one value a seed.
+
+    `skipped` arms and `absent` sets are there by name with the reason; `study` is without the latter.
+    """
 
     study: Study
     folder: Path
     skipped: Mapping[str, str]
+    absent: Mapping[str, str]
     table: Mapping[str, Mapping[Cell, Mapping[str, Effect]]]
     claims: tuple[ClaimResult, ...]
     costs: Mapping[str, Mapping[str, tuple[float, ...]]]
@@ -67,6 +72,7 @@ class StudyResults:
             "digest": self.study.digest(),
             "seeds": list(self.study.seeds),
             "skipped": dict(self.skipped),
+            "absent": dict(self.absent),
             "cells": {
                 arm: {cell.folder: _plain(found) for cell, found in cells.items()} for arm, cells in self.table.items()
             },
@@ -85,17 +91,20 @@ class StudyResults:
         }
 
 
+_NONE: Mapping[str, str] = MappingProxyType({})
 _KINDS = ("effects", "native", "beyond")
 
 
 def load_results(folder: Path) -> StudyResults:
     """What `read_study` wrote, from results.json and the study's file beside it: no record is read again."""
-    study, found = load_study(folder / FROZEN), read_json(folder / RESULTS)
+    found = read_json(folder / RESULTS)
+    study = load_study(folder / FROZEN).without(found["absent"])
     cells = {cell.folder: cell for cell in study.cells}
     return StudyResults(
         study,
         folder,
         found["skipped"],
+        found["absent"],
         {
             arm: {cells[name]: {metric: _effect_of(each) for metric, each in by.items()} for name, by in rows.items()}
             for arm, rows in found["cells"].items()
@@ -154,8 +163,11 @@ class _Reader:
         return Side(items, clusters)
 
 
-def read_study(study: Study, out: Path, skipped: Mapping[str, str]) -> StudyResults:
+def read_study(
+    study: Study, out: Path, skipped: Mapping[str, str] = _NONE, absent: Mapping[str, str] = _NONE
+) -> StudyResults:
     """The results of a study that is done; written to results.json too. Errors: RunFolderError."""
+    study = study.without(absent)
     arms = [arm for arm in study.arms if arm not in skipped]
     reader = _Reader(study, out, arms)
     costs = {arm: _costs(study, arm, out) for arm in arms}
@@ -165,6 +177,7 @@ def read_study(study: Study, out: Path, skipped: Mapping[str, str]) -> StudyResu
         study,
         out,
         skipped,
+        absent,
         {arm: {cell: _cell(reader, arm, cell) for cell in study.cells} for arm in arms},
         tuple(dataclasses.replace(each, holm=p) for each, p in zip(claims, corrected, strict=True)),
         costs,
@@ -218,6 +231,8 @@ def _claim(
                 return ClaimResult(claim, (), why_not=f"{arm} was skipped: {skipped[arm]}")
             if claim.of_cost and not costs[arm]:
                 return ClaimResult(claim, (), why_not=f"{arm} is not trained and costs nothing")
+    if not claim.of_cost and not claim.sets:
+        return ClaimResult(claim, (), why_not="none of its sets is there")
     if claim.of_cost:
         return ClaimResult(claim, tuple(_saved(contrast, claim.endpoint, costs) for contrast in claim.contrasts))
     try:

@@ -18,7 +18,7 @@ from rarl.errors import RarlError, RunFolderError
 from rarl.evaluating import load_split
 from rarl.policy.loading import pick_device
 from rarl.runlog import require_free, write_json, write_text
-from rarl.studies.design import Study, load_study
+from rarl.studies.design import Cell, Study, load_study
 from rarl.studies.frozen import require_frozen
 from rarl.studies.jobs import Job, Work
 from rarl.studies.page import study_html
@@ -41,7 +41,8 @@ def run_study(path: str | Path, *, out: Path | None = None, workers: int | None 
     require_frozen(study)
     out = out or Path("runs") / study.name
     _freeze(study, out)
-    skipped = skipped_arms(study)
+    skipped, absent = skipped_arms(study), absent_sets(study)
+    study = study.without(absent)
     workers = workers or _workers(study)
     with _session(out) as done:
         tried = trials(study, skipped)
@@ -49,7 +50,7 @@ def run_study(path: str | Path, *, out: Path | None = None, workers: int | None 
         found = study.with_found(chosen(study, out, tried))
         jobs = [Job(arm, seed) for seed in study.seeds for arm in study.arms if arm not in skipped]
         done += _run_all(jobs, found, out, workers, "study")
-    results = read_study(study, out, skipped)
+    results = read_study(study, out, skipped, absent)
     write_text(out / PAGE, study_page(results))
     write_text(out / HTML, study_html(results))
     return results
@@ -66,6 +67,20 @@ def skipped_arms(study: Study) -> dict[str, str]:
             if lacking:
                 skipped[name] = f"{lacking} of {len(examples)} training examples have no {arm.needs}"
     return skipped
+
+
+def absent_sets(study: Study) -> dict[str, str]:
+    """Optional sets that can't be loaded, and why."""
+    absent = {}
+    for name, found in study.sets.items():
+        if found.optional:
+            arm, seed = next(iter(study.arms)), study.seeds[0]
+            config = study.evaluation(arm, seed, Cell(name, study.shapes[0]), "")
+            try:
+                load_split(config, config.data.split, 1)
+            except RarlError as error:
+                absent[name] = str(error)
+    return absent
 
 
 @contextmanager

@@ -106,7 +106,7 @@ def study_page(results: StudyResults) -> str:
     claims = enumerate(results.claims, start=1)
     parts += [f"Claim {number}: {each.claim.says}. {fixed(each.claim)}" for number, each in claims]
     parts += [_markdown(table) for table in all_tables(results)]
-    parts += [f"Skipped: {study.arms[arm].title} ({why})." for arm, why in results.skipped.items()]
+    parts += [f"Skipped: {name} ({why})." for name, why in left_out(results).items()]
     return "\n\n".join(parts) + "\n"
 
 
@@ -159,6 +159,12 @@ def fixed(claim: Claim) -> str:
     tasks = f" on {', '.join(claim.tasks)}" if claim.tasks else ""
     unit = "relative to the comparator" if claim.measure == "relative" else "in points"
     return f"Fixed before: {claim.endpoint}{tasks} on {', '.join(claim.sets)}, {unit}."
+
+
+def left_out(results: StudyResults) -> dict[str, str]:
+    """Arms by title and sets by name that the study goes without, and why."""
+    arms = {results.study.arms[arm].title: why for arm, why in results.skipped.items()}
+    return arms | {f"the set {name}": why for name, why in results.absent.items()}
 
 
 def how(results: StudyResults) -> str:
