@@ -110,6 +110,7 @@ def test_an_arm_without_what_it_needs_is_skipped_by_name(tmp_path):
 
 def test_an_optional_set_that_is_not_there_is_left_out_by_name(tmp_path):
     lacking = TOML.replace("[sets.away]\n", '[sets.away]\ndata = "vqa-rad"\nroot = "nowhere"\noptional = true\n')
+    lacking = lacking.replace("unseen-wording", "disjoint-test")
     study = load_study(write(tmp_path, lacking))
     absent = absent_sets(study)
     assert list(absent) == ["away"]
