@@ -66,6 +66,19 @@ def test_what_is_wrong_is_told_in_one_line(tmp_path, old, new, told):
     assert "\n" not in str(error.value)
 
 
+def test_a_study_extends_another_file_and_that_a_third(tmp_path):
+    write(tmp_path)
+    write(tmp_path, 'extends = "small.toml"\nseeds = [7]\n', "middle.toml")
+    last = write(tmp_path, 'extends = "middle.toml"\n[common.train]\nsteps = 9\n', "last.toml")
+    study = load_study(last)
+    assert (study.name, study.seeds, study.config("rl", 7).train.steps) == ("last", (7,), 9)
+    assert study.arms == load_study(write(tmp_path)).arms
+    with pytest.raises(ConfigError, match=r"gone.toml does not exist; it is what .*last.toml extends"):
+        load_study(write(tmp_path, 'extends = "gone.toml"\n', "last.toml"))
+    with pytest.raises(ConfigError, match="extends itself"):
+        load_study(write(tmp_path, 'extends = "last.toml"\n', "last.toml"))
+
+
 def test_an_arm_like_another_is_that_one_but_for_what_it_says(tmp_path):
     text = (
         TOML

@@ -248,14 +248,21 @@ class Study(Section):
 def load_study(path: str | Path) -> Study:
     """A study's file, over the one beside it that it `extends`, every arm and evaluation checked. ConfigError else."""
     path = Path(path)
-    values = read_toml(path, "configs/ has studies to start from")
-    if extends := values.pop("extends", None):
-        values = merged(read_toml(path.with_name(str(extends)), f"it is what {path} extends"), values)
+    values = _extended(path, ())
     study = _inherited(validated(Study, {"name": path.stem, **values}, str(path)))
     for arm in study.arms:
         for cell in study.cells:
             study.evaluation(arm, study.seeds[0], cell, "")
     return study
+
+
+def _extended(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """A file's tables over those that it extends; `above` are the files that extend it. Errors: ConfigError."""
+    if path.resolve() in above:
+        raise ConfigError(f"{path} extends itself")
+    values = read_toml(path, f"it is what {above[-1]} extends" if above else "configs/ has studies to start from")
+    extends = values.pop("extends", None)
+    return merged(_extended(path.parent / str(extends), (*above, path.resolve())), values) if extends else values
 
 
 def _inherited(study: Study) -> Study:
