@@ -158,7 +158,8 @@ def fixed(claim: Claim) -> str:
         return f"Fixed before: the share of {COSTS[claim.endpoint]} saved."
     tasks = f" on {', '.join(claim.tasks)}" if claim.tasks else ""
     unit = "relative to the comparator" if claim.measure == "relative" else "in points"
-    return f"Fixed before: {claim.endpoint}{tasks} on {', '.join(claim.sets)}, {unit}."
+    sets = ", ".join(claim.sets) or "sets that are not there"
+    return f"Fixed before: {claim.endpoint}{tasks} on {sets}, {unit}."
 
 
 def left_out(results: StudyResults) -> dict[str, str]:
