@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from rarl.evaluation import statistics
 from rarl.evaluation.statistics import estimate, paired_difference, standard_error
@@ -181,3 +182,21 @@ def test_the_interval_holds_the_mean_and_the_counts_add_up(rows: list[tuple[floa
     if found.low is not None:
         assert found.low - 1e-9 <= found.mean <= found.high + 1e-9
         assert found.clusters > 1
+
+
+def test_few_independent_answers_have_the_exact_limits():
+    values = [1.0] * 7 + [0.0] * 3
+    found = estimate(values, [str(i) for i in range(10)], seed=0)
+    assert (found.low, found.high) == pytest.approx((0.3475, 0.9333), abs=1e-4)  # Clopper & Pearson's table
+    exact = binomtest(7, 10).proportion_ci(method="exact")
+    assert (found.low, found.high) == pytest.approx((exact.low, exact.high))
+
+
+def test_few_clusters_are_worth_fewer_answers():
+    values = [1.0, 1.0, 0.0, 1.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0]
+    alone = estimate(values, [str(i) for i in range(12)], seed=0)
+    together = estimate(values, [str(i // 2) for i in range(12)], seed=0)
+    assert together.mean == alone.mean
+    assert together.low < alone.low < alone.high < together.high
+    assert together.low > 0.0, "and yet the interval says something"
+    assert together.high < 1.0

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import betaincinv, stdtrit
 
 from rarl.draws import Draws
 from rarl.types import Estimate
@@ -24,7 +25,8 @@ def estimate(
     seed: int,
     bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Estimate:
-    """The mean of the values with a 95 % interval of the studentised bootstrap over clusters.
+    """The mean of the values with a 95 % interval: of the studentised bootstrap over clusters, for a share of fewer than
+    FEW clusters of Korn & Graubard.
 
     None is unscored: counted, in neither mean nor interval. `low` and `high` are None below two clusters, where nothing
     can be said, and within the `bounds` of what a value can be.
@@ -89,6 +91,8 @@ def _interval(
     spread = float((residuals_C**2).mean())
     if spread < 1e-24:
         return _where_nothing_varies(counts_C, mean, bounds)
+    if len(sums_C) < FEW and bounds == (0.0, 1.0):
+        return _of_few(sums_C, counts_C, mean)
     t_R = np.concatenate(list(_pivots(residuals_C, counts_C, spread, seed)))
     below, above = np.percentile(t_R, (2.5, 97.5))
     error = standard_error(sums_C, counts_C)
@@ -112,6 +116,16 @@ def _pivots(residuals_C: Array, counts_C: Array, spread: float, seed: int) -> It
         # with few mistakes there are many of these.
         variance_R = (squares_R + spread) * clusters / (clusters + 1) * clusters / (clusters - 1)
         yield shift_R * count_R / np.sqrt(variance_R)
+
+
+def _of_few(sums_C: Array, counts_C: Array, mean: float) -> tuple[float, float]:
+    """The exact limits of Clopper & Pearson for as many independent answers as these are worth, at most all (Korn &
+    Graubard 1998): the bootstrap has too little to draw from."""
+    n, clusters = counts_C.sum(), len(counts_C)
+    worth = min(n, mean * (1 - mean) / standard_error(sums_C, counts_C) ** 2)
+    worth *= (stdtrit(n - 1, 0.975) / stdtrit(clusters - 1, 0.975)) ** 2
+    right = mean * worth
+    return float(betaincinv(right, worth - right + 1, 0.025)), float(betaincinv(right + 1, worth - right, 0.975))
 
 
 def _where_nothing_varies(counts_C: Array, mean: float, bounds: tuple[float, float]) -> tuple[float, float]:
