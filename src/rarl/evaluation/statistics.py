@@ -122,7 +122,7 @@ def _of_few(sums_C: Array, counts_C: Array, mean: float) -> tuple[float, float]:
     """The exact limits of Clopper & Pearson for as many independent answers as these are worth, at most all (Korn &
     Graubard 1998): the bootstrap has too little to draw from."""
     n, clusters = counts_C.sum(), len(counts_C)
-    worth = min(n, mean * (1 - mean) / standard_error(sums_C, counts_C) ** 2)
+    worth = min(n, mean * (1 - mean) * n / (n - 1) / standard_error(sums_C, counts_C) ** 2)
     worth *= (stdtrit(n - 1, 0.975) / stdtrit(clusters - 1, 0.975)) ** 2
     right = mean * worth
     return float(betaincinv(right, worth - right + 1, 0.025)), float(betaincinv(right + 1, worth - right, 0.975))
