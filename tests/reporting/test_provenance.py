@@ -6,6 +6,7 @@ import fake_run
 from rarl.reporting.provenance import judge_sent, provenance, without_folders
 from rarl.reporting.results import Evaluation, Result
 from rarl.reporting.sources import read_sources
+from rarl.runlog import read_json, write_json
 from rarl.types import Verdict
 
 
@@ -84,3 +85,29 @@ def test_rubrics_and_failures_are_counted(tmp_path):
     [facts] = provenance(replace(source, results=[odd])).evaluations.values()
     assert facts["Rubric explanation-1"] == "explanation-1 sha256:0; judge m; 1 verdicts"
     assert facts["Verdicts that could not be had"] == "1 outage"
+
+
+def test_an_evaluation_alone_tells_what_it_was_made_with(tmp_path):
+    [place] = fake_run.make(tmp_path / "run").path.glob("eval/mine*")
+    [before] = read_sources([place])
+    [facts] = provenance(before).evaluations.values()
+    assert (facts["Command"], facts["Commit"]) == ("unknown", "unknown")
+    made = {"command": ["rarl", "eval"], "time": "2026-01-02T03:04:05+00:00", "commit": "abc", "packages": {"torch": 2}}
+    write_json(place / "environment.json", made)
+    summary = read_json(place / "summary.json")
+    settings = {"dtype": "float32", "max_vision_tokens": 256, "control": "blank", "samples": 5, "adapter": "/home/me/a"}
+    write_json(place / "summary.json", {**summary, "settings": summary["settings"] | settings})
+    [source] = read_sources([place])
+    found = provenance(source)
+    [facts] = found.evaluations.values()
+    assert [facts[name] for name in ("Command", "Started", "Commit")] == ["rarl eval", made["time"], "abc"]
+    told = [facts[name] for name in ("Dtype", "Max vision tokens", "Control", "Samples", "Adapter")]
+    assert told == ["float32", "256", "blank", "5", ".../a"]
+    assert (found.facts, found.packages, source.day) == ({}, {"torch": "2"}, "2026-01-02")
+
+
+def test_within_a_run_what_it_was_made_with_is_told_once(tmp_path):
+    [source] = read_sources([fake_run.make(tmp_path / "run").path])
+    found = provenance(source)
+    assert "Command" in found.facts
+    assert not any("Command" in facts for facts in found.evaluations.values())

@@ -18,7 +18,7 @@ from rarl.reporting.sources import Source
 
 _UNKNOWN = "unknown"
 _OWN = {"localhost", "127.0.0.1", "::1"}
-_SETTINGS = ("base", "adapter", "split", "questions", "skipped", "template", "shape", "samples", "temperature", "seed")
+_ELSEWHERE = ("instruction", "questions_digest", "judge", "draws")  # of settings.json: told in other words, or to nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +37,20 @@ def provenance(source: Source) -> Provenance:
     found, config = source.environment, source.config
     facts = {}
     if config:
-        command = found.get("command")
         facts = {
-            "Command": " ".join(map(str, command)) if isinstance(command, list) else _UNKNOWN,
-            "Started": _told(found, "time"),
-            "Commit": str(found.get("commit", _UNKNOWN) or "not a checkout"),
+            **_made_with(found),
             "Seed": str(config.run.seed),
             "Hash of the configuration": config.digest(),
-            "Machine": f"{_told(found, 'cpu')}, {_told(found, 'cpus')} CPUs, {_told(found, 'platform')}",
-            "Python": _told(found, "python"),
             "Rewards' judge": _training_judge(config),
         }
     return Provenance(
         source.label,
         facts,
         source.packages,
-        {result.title: _evaluation(result) for result in source.results},
+        {
+            result.title: ({} if config else _made_with(result.after.environment)) | _evaluation(result)
+            for result in source.results
+        },
         tomli_w.dumps(without_folders(config.model_dump(exclude_none=True))) if config else "",
     )
 
@@ -105,9 +103,9 @@ def _evaluation(result: Result) -> dict[str, str]:
     facts = {
         "Hash of the questions": str(settings.get("questions_digest", _UNKNOWN)),
         **{
-            name.capitalize(): str(without_folders(settings[name]))
-            for name in _SETTINGS
-            if settings.get(name) not in (None, "")
+            name.replace("_", " ").capitalize(): str(without_folders(settings[name]))
+            for name in settings
+            if name not in _ELSEWHERE and settings[name] not in (None, "")
         },
         "Instruction": str(settings.get("instruction", _UNKNOWN)),
         "Sent for judging": judge_sent(result),
@@ -118,6 +116,18 @@ def _evaluation(result: Result) -> dict[str, str]:
     if failed := failures(verdicts):
         facts["Verdicts that could not be had"] = ", ".join(f"{count:,} {reason}" for reason, count in failed.items())
     return facts
+
+
+def _made_with(found: Mapping[str, Any]) -> dict[str, str]:
+    """What environment.json says, but the packages."""
+    command = found.get("command")
+    return {
+        "Command": " ".join(map(str, command)) if isinstance(command, list) else _UNKNOWN,
+        "Started": _told(found, "time"),
+        "Commit": str(found.get("commit", _UNKNOWN) or "not a checkout"),
+        "Machine": f"{_told(found, 'cpu')}, {_told(found, 'cpus')} CPUs, {_told(found, 'platform')}",
+        "Python": _told(found, "python"),
+    }
 
 
 def _training_judge(config: RunConfig) -> str:
