@@ -100,7 +100,7 @@ def comparison_tables(found: Comparison) -> list[Table]:
         for each in members:
             plot = intervals([(runs[each.run], each.found)], low, high)
             few = each.found.low is not None and each.found.clusters < FEW
-            lines.append(Line(each.run, plot, cells(each)[1:], few, style=runs[each.run]))
+            lines.append(Line(cells(each)[0], plot, cells(each)[1:], few, style=runs[each.run]))
         title = f"{data}: {words('metric', metric)}"
         tables.append(Table(title, "Per cent, with 95 % intervals.", HEAD[1:], (), scale(low, high), lines))
     return tables

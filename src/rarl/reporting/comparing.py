@@ -11,6 +11,7 @@ from rarl.errors import ConfigError
 from rarl.evaluation.comparison import Comparison, Line
 from rarl.registry import nearest
 from rarl.reporting.results import percent, points
+from rarl.reporting.ways import name_of
 from rarl.reporting.words import words
 
 if TYPE_CHECKING:
@@ -80,11 +81,11 @@ def cells(line: Line) -> tuple[str, ...]:
     counted = line.paired.difference if line.paired else line.found
     numbers = (f"{counted.n:,}", f"{counted.clusters:,}", f"{counted.unscored:,}")
     if line.paired is None:
-        return line.run, percent(line.found), "", "", "", "", *numbers
+        return name_of(line), percent(line.found), "", "", "", "", *numbers
     smallest = line.paired.smallest
     could_show = "-" if smallest is None else f"{100 * smallest:.1f}"
     difference = points(line.paired.difference)
-    return line.run, percent(line.found), difference, _p(line.paired.p), _p(line.holm), could_show, *numbers
+    return name_of(line), percent(line.found), difference, _p(line.paired.p), _p(line.holm), could_show, *numbers
 
 
 def _counts(lines: Sequence[Line]) -> str:
@@ -92,9 +93,9 @@ def _counts(lines: Sequence[Line]) -> str:
     told = {}
     for line in lines:
         n, clusters, unscored = cells(line)[-3:]
-        told[line.run] = f"{n} questions in {clusters} clusters, {unscored} unscored"
+        told[name_of(line)] = f"{n} questions in {clusters} clusters, {unscored} unscored"
     alike = len(set(told.values())) == 1
-    return told[lines[0].run] if alike else "; ".join(f"{run}: {counts}" for run, counts in told.items())
+    return told[name_of(lines[0])] if alike else "; ".join(f"{run}: {counts}" for run, counts in told.items())
 
 
 def _unvaried(found: Comparison) -> list[str]:
