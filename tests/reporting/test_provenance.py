@@ -83,8 +83,30 @@ def test_rubrics_and_failures_are_counted(tmp_path):
     [source] = read_sources([fake_run.make(tmp_path / "source").path])
     odd = result({"path": tmp_path / "run", "kind": "openai", "model": "m"}, [said, lost])
     [facts] = provenance(replace(source, results=[odd])).evaluations.values()
-    assert facts["Rubric explanation-1"] == "explanation-1 sha256:0; judge m; 1 verdicts"
+    assert facts["Rubric explanation-1"] == "explanation-1 sha256:0; judge m; 1 asked, 1 verdicts"
+    assert facts["Rubric correctness-1"] == "correctness-1 sha256:1; judge m; 1 asked, 0 verdicts"
     assert facts["Verdicts that could not be had"] == "1 outage"
+
+
+def test_what_is_0_unasked_was_not_asked(tmp_path):
+    [source] = read_sources([fake_run.make(tmp_path / "run").path])
+    [found] = source.results
+    given = [("yes", 1.0), ("no", None), (None, 0.0), ("", 0.0), (None, 0.0)]
+    records = [
+        fake_run.record(
+            i,
+            False,
+            answer=answer,
+            reasoning=answer,
+            verdicts={axis: Verdict(value, axis, "", "m", f"{axis}-1 sha256:0") for axis in ("correctness", "explanation")},
+        )
+        for i, (answer, value) in enumerate(given)
+    ]
+    evaluation = Evaluation(records, found.after.summary, {"kind": "openai", "model": "m"})
+    [facts] = provenance(replace(source, results=[replace(found, after=evaluation)])).evaluations.values()
+    assert facts["Rubric correctness-1"].endswith("; 2 asked, 3 without an answer count as 0, 1 verdicts")
+    assert facts["Rubric explanation-1"].endswith("; 2 asked, 3 without reasoning count as 0, 1 verdicts")
+    assert facts["Sent for judging"].endswith("2 verdicts, asked for or taken from the cache.")
 
 
 def test_an_evaluation_alone_tells_what_it_was_made_with(tmp_path):
