@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 SHOWN = ("run", "% [95 % interval]", "difference", "p (Holm)", "could show")  # in a terminal of 80 columns
 HEAD = ("run", "% [95 % interval]", "difference", "p", "p (Holm)", "could show", "n", "clusters", "unscored")
 _ESTIMATE = ("mean", "low", "high", "n", "clusters", "unscored")
+_NEGATIVE = re.compile(r"-[\d.]+")
 _LATEX = str.maketrans(
     {
         **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -147,14 +149,14 @@ def _csv(found: Comparison) -> str:
 
 
 def _latex(found: Comparison) -> str:
-    """One tabular for the package booktabs."""
+    r"""One tabular; its first line says which package it needs."""
     lines = [rf"\begin{{tabular}}{{l{'r' * (len(HEAD) - 1)}}}", r"\toprule", _latex_row(HEAD)]
     for (data, metric), members in grouped(found).items():
         title = f"{data}: {words('metric', metric)}".translate(_LATEX)
         lines += [r"\midrule", rf"\multicolumn{{{len(HEAD)}}}{{l}}{{{title}}} \\"]
         lines += [_latex_row(cells(line)) for line in members]
     notes = [f"% {note}" for note in comparison_notes(found)]
-    return "\n".join([*notes, *lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+    return "\n".join([r"% needs \usepackage{booktabs}", *notes, *lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
 FORMATS: Mapping[str, Callable[[Comparison], str]] = {"md": _markdown, "csv": _csv, "latex": _latex}
@@ -172,7 +174,9 @@ def _row(texts: Sequence[str]) -> str:
 
 
 def _latex_row(texts: Sequence[str]) -> str:
-    return " & ".join(text.translate(_LATEX) for text in texts) + r" \\"
+    """The first text is a name, the others are numbers, whose hyphens are a minus."""
+    name, *numbers = (text.translate(_LATEX) for text in texts)
+    return " & ".join([name, *(_NEGATIVE.sub(r"$\g<0>$", each) for each in numbers)]) + r" \\"
 
 
 def _p(value: float | None) -> str:
