@@ -214,7 +214,7 @@ def _line(
     cells: Sequence[str],
 ) -> Line:
     last = next((each for _, each in reversed(row) if each), None)
-    few = last is not None and last.low is not None and last.clusters < FEW
+    few = last is not None and last.mean is not None and last.clusters < FEW
     return Line(label, intervals(row, low, high), [*cells, f"{last.n:,}" if last else "-"], few)
 
 
