@@ -202,5 +202,6 @@ def test_what_is_to_be_known_of_one_set_names_it(tmp_path):
     write_json(path, {**found, "settings": {**found["settings"], "data": "phantom"}})
     [note] = [each.text for each in caveats(sources(folder), None) if "phantom" in each.text and "drawn" in each.text]
     assert note == (
-        "The images of phantom, test are drawn phantoms, not patients: nothing about them says how it does on real ones."
+        "The images of phantom, test are drawn phantoms, not patients: nothing about them says how it does on real "
+        "ones."
     )

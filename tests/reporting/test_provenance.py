@@ -98,7 +98,9 @@ def test_what_is_0_unasked_was_not_asked(tmp_path):
             False,
             answer=answer,
             reasoning=answer,
-            verdicts={axis: Verdict(value, axis, "", "m", f"{axis}-1 sha256:0") for axis in ("correctness", "explanation")},
+            verdicts={
+                axis: Verdict(value, axis, "", "m", f"{axis}-1 sha256:0") for axis in ("correctness", "explanation")
+            },
         )
         for i, (answer, value) in enumerate(given)
     ]

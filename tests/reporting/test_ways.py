@@ -24,7 +24,9 @@ def said(sentence):
 def test_a_label_says_how_it_was_asked():
     assert marked("a", {}) == "a"
     assert marked("a", {"control": "question_only"}) == "a (no image)"
-    assert marked("a", {"control": "blank", "shape": "direct", "samples": 5}) == "a (blank image, answer alone, vote of 5)"
+    assert (
+        marked("a", {"control": "blank", "shape": "direct", "samples": 5}) == "a (blank image, answer alone, vote of 5)"
+    )
     assert marked("a", {"samples": 1}) == "a (greedy)"
 
 

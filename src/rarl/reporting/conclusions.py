@@ -93,7 +93,9 @@ def _tiles(result: Result) -> list[Tile]:
     summary = result.after.summary
     shown = {"accuracy": "Accuracy", "reasoning": "Reasoning quality", "judge_explanation": "Judged explanation"}
     asked = unusual(summary)
-    found = [_tile(result, metric, marked(label, asked)) for metric, label in shown.items() if metric in summary.metrics]
+    found = [
+        _tile(result, metric, marked(label, asked)) for metric, label in shown.items() if metric in summary.metrics
+    ]
     control = next((each for each in BLIND if each in summary.image_worth), None)
     if control:
         worth = summary.image_worth[control]
@@ -208,7 +210,11 @@ def _against(first: Line, line: Line) -> Sentence:
     sides = Words(f": {_share(line.found)} against {_share(first.found)}, ")
     on = Words(f" on {line.data}", "quiet")
     if not tone:
-        start = [Words("No significant difference", "strong"), Words(f" between {name_of(line)} and {name_of(first)}"), on]
+        start = [
+            Words("No significant difference", "strong"),
+            Words(f" between {name_of(line)} and {name_of(first)}"),
+            on,
+        ]
     else:
         how = "more" if tone == "better" else "less"
         start = [Words(name_of(line), "strong"), Words(f" is {how} often right than {name_of(first)}"), on]

@@ -19,7 +19,7 @@ from rarl.types import EvalRecord, Verdict
 
 _UNKNOWN = "unknown"
 _OWN = {"localhost", "127.0.0.1", "::1"}
-_ELSEWHERE = ("instruction", "questions_digest", "judge", "draws")  # of settings.json: told in other words, or to nobody
+_ELSEWHERE = ("instruction", "questions_digest", "judge", "draws")  # of settings.json: not shown as they stand
 
 
 @dataclass(frozen=True, slots=True)
