@@ -82,7 +82,7 @@ def summary_table(summary: Summary) -> Table:
     small = sum(found.n + found.unscored < SMALLEST for _, found, _ in groups)
     if small:
         left = f"left out: {small:,} groups of fewer than {SMALLEST} questions; summary.json has all"
-        table.caption, table.caption_justify = "\n".join(filter(None, (table.caption, left))), "left"
+        table.caption, table.caption_justify = f"{UNRELIABLE}\n{left}" if table.caption else left, "left"
     return table
 
 
