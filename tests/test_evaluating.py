@@ -151,3 +151,9 @@ def test_a_batch_takes_as_many_steps_as_its_longest_completion(tmp_path: Path, m
         evaluate(tmp_path / str(size), f"eval.prompts_per_batch={size}", "eval.limit=16")
     assert rows(tmp_path / "1") == rows(tmp_path / "16")
     assert passes[0] > 8 * passes[1]
+
+
+def test_the_folder_says_what_it_was_made_with(tmp_path: Path) -> None:
+    evaluate(tmp_path / "eval")
+    found = json.loads((tmp_path / "eval/environment.json").read_text())
+    assert {"time", "command", "packages", "commit"} <= found.keys()

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from rarl.config import Control, Eval, JudgeSection, RunConfig
 from rarl.data import Dataset, load_dataset
 from rarl.draws import Draws
+from rarl.environment import describe_environment
 from rarl.errors import ConfigError, JudgeError, RunFolderError, UnscoredError
 from rarl.evaluation import Summary, read_records
 from rarl.evaluation import evaluate as evaluate_dataset
@@ -110,10 +111,10 @@ def evaluate_configs(configs: Mapping[Path, RunConfig], remedy: str = "run this 
         require_evaluable(pool, config)
     if trouble := judge.trouble():
         logger.warning("%s; answers are kept all the same, and judged by a later call", trouble)
-    trained = _trained_with(first.model.adapter)
+    trained, environment = _trained_with(first.model.adapter), describe_environment()
     with threads_for(first.model.base), closing(make_engine(Policy.load(first.model))) as engine:
         found = {
-            folder: evaluate_split(engine, datasets[folder], pool, config, folder, judge, trained)
+            folder: evaluate_split(engine, datasets[folder], pool, config, folder, judge, trained, environment)
             for folder, config in configs.items()
         }
     try:
@@ -198,10 +199,12 @@ def evaluate_split(
     folder: Path,
     judge: MadeJudge | None = None,
     trained: JudgeSection | None = None,
+    environment: Mapping[str, Any] | None = None,
 ) -> Summary:
     """One evaluation as the configuration wants it, with an engine that is there already.
 
     `trained` is the judge that rewarded the training of what is evaluated: the same one is warned of in the summary.
+    `environment` is for a folder that is not within a run's, which has its own.
     """
     settings, model, chosen = config.eval, config.model, config.eval.baselines
     several = settings.samples > 1
@@ -231,6 +234,7 @@ def evaluate_split(
             "max_vision_tokens": model.max_vision_tokens,
             "engine": config.rollout.engine,
         },
+        environment=environment,
     )
 
 

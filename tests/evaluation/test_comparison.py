@@ -186,3 +186,35 @@ def test_intervals_are_those_of_the_first_runs_summary(tmp_path: Path) -> None:
     assert (first.low, first.high) != (second.low, second.high)
     assert {line.found for line in compare(folders).lines} == {first}
     assert {line.found for line in compare(folders, seed=0).lines} == {second}
+
+
+def asked(folder: Path, **settings: object) -> Path:
+    store.resume(folder, {"data": "ward", "split": "test", **settings})
+    store.append(folder, [answered(number, True) for number in range(8)])
+    return folder
+
+
+def test_runs_that_were_not_asked_in_the_same_way_are_marked_and_named(tmp_path: Path) -> None:
+    own = asked(tmp_path / "own", control="none", shape="think", samples=1)
+    found = compare([own, asked(tmp_path / "blank", control="blank", shape="think", samples=5)])
+    assert [line.asked for line in found.lines] == [{"samples": 1}, {"control": "blank", "samples": 5}]
+    assert [note for note in found.notes if "same way" in note] == [
+        f"ward, test was not asked in the same way (eval.{name}: own with {first}, blank with {second}): a difference "
+        "is not of the models alone"
+        for name, first, second in (("control", "none", "blank"), ("samples", 1, 5))
+    ]
+    found = compare([own, asked(tmp_path / "direct", control="none", shape="direct", samples=1)])
+    assert [line.asked for line in found.lines] == [{"shape": "think"}, {"shape": "direct"}]
+
+
+def test_runs_that_were_asked_alike_are_marked_with_their_control_alone(tmp_path: Path) -> None:
+    found = compare([asked(tmp_path / name, control="swapped", samples=5, shape="think") for name in ("a", "b")])
+    assert [line.asked for line in found.lines] == [{"control": "swapped"}] * 2
+    assert not any("same way" in note for note in found.notes)
+
+
+def test_versions_of_several_sets_in_one_folder(tmp_path: Path) -> None:
+    for name, version in (("a", "0.1.0"), ("b", "0.2.0")):
+        folder = evaluation(tmp_path / name / "ward-test", ALL)
+        (folder / "environment.json").write_text(json.dumps({"packages": {"rarl": version}}))
+    assert any("different versions" in note for note in compare([tmp_path / "a", tmp_path / "b"]).notes)

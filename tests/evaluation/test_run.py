@@ -425,3 +425,27 @@ def test_a_verdict_on_what_other_rules_took_for_the_answer_is_dropped(tmp_path: 
     run(Scripted(always_yes, stop_after=0), tmp_path, **settings)
     assert set(asked) == {"q3"}
     assert (tmp_path / "records.jsonl").read_bytes() == before
+
+
+def test_what_it_was_made_with_is_kept_as_it_was_at_the_beginning(tmp_path: Path) -> None:
+    run(Scripted(always_yes), tmp_path / "eval", environment={"time": "first"}, baselines=SWAPPED)
+    run(Scripted(always_yes), tmp_path / "eval", environment={"time": "second"}, baselines=SWAPPED)
+    assert json.loads((tmp_path / "eval/environment.json").read_text()) == {"time": "first"}
+    assert not (tmp_path / "eval/swapped/environment.json").exists()
+    run(Scripted(always_yes), tmp_path / "old")  # of an earlier version: a later call does not know
+    run(Scripted(always_yes), tmp_path / "old", environment={"time": "second"})
+    assert not (tmp_path / "old/environment.json").exists()
+
+
+def test_what_it_was_made_with_is_there_before_an_answer_and_in_no_other_folder(tmp_path: Path) -> None:
+    def stop(prompt: Prompt, sample: int) -> str:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(Scripted(stop), tmp_path / "eval", environment={"time": "first"})
+    assert (tmp_path / "eval/environment.json").is_file()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("words")
+    with pytest.raises(RunFolderError, match="is no evaluation"):
+        run(Scripted(always_yes), tmp_path / "mine", environment={"time": "first"})
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]

@@ -114,14 +114,14 @@ def test_a_group_that_only_one_run_has(tmp_path):
     ]
 
 
-def test_an_estimate_without_an_interval_is_not_marked_as_unreliable(tmp_path):
+def test_a_group_of_one_question_is_marked_and_what_has_no_value_is_not(tmp_path):
     [found] = sets(fake_run.make(tmp_path / "run"))
     lonely = Estimate(1.0, None, None, 1, 1)
     summary = found.members[1].evaluation.summary
-    by = {"task": {"a": {"accuracy": lonely}, "b": {"accuracy": lonely}}}
+    by = {"task": {"a": {"accuracy": lonely}, "b": {"accuracy": Estimate(None, None, None, 0, 0, 1)}}}
     member = replace(found.members[1], evaluation=replace(found.members[1].evaluation, summary=replace(summary, by=by)))
     [table] = group_tables(replace(found, members=[member]))
-    assert not any(line.unreliable for line in table.lines)
+    assert [line.unreliable for line in table.lines] == [True, False]
 
 
 def test_how_the_questions_were_asked_again_is_said_of_each_control(tmp_path):

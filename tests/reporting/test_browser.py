@@ -1,10 +1,12 @@
 """The report in a real browser, opened from disk: clicks and keys do what they should, and nothing is asked for."""
 
+import io
 import shutil
 from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from PIL import Image
 
 import fake_run
 import fake_training
@@ -323,3 +325,21 @@ def test_several_runs_differ_in_colour_and_dashes(visit, folder, tmp_path):
     )
     assert len({stroke for stroke, _ in looks}) == len({dashes for _, dashes in looks}) == len(looks) == 3
     assert [each.split()[0] for each in figure.locator(".keys li").all_inner_texts()] == ["run", "b", "c"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_where_a_table_goes_on_beyond_its_edge_there_is_a_shadow(visit, report, scheme):
+    page = visit(report, color_scheme=scheme, viewport={"width": 400, "height": 800})
+    box = page.locator("#results .scroll").first
+
+    def edges():
+        """The colours 2 pixels from the left and right edge, in the free line below the table's last row."""
+        shot = Image.open(io.BytesIO(box.screenshot())).convert("L")
+        return [shot.getpixel((x, shot.height - 3)) for x in (2, shot.width - 3)]
+
+    paper = Image.open(io.BytesIO(page.screenshot())).convert("L").getpixel((2, 400))
+    left, right = edges()
+    assert abs(left - paper) < 5 < 20 < abs(right - paper)
+    box.evaluate("each => each.scrollLeft = each.scrollWidth")
+    left, right = edges()
+    assert abs(right - paper) < 5 < 20 < abs(left - paper)

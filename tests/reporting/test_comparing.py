@@ -91,7 +91,16 @@ def test_latex_is_escaped():
         in text
     )
     assert r"base\_1 & " in text
+    assert text.startswith("% needs \\usepackage{booktabs}\n")
     assert text.endswith("\\bottomrule\n\\end{tabular}\n")
+
+
+def test_latex_has_a_minus_and_no_hyphen_before_a_number():
+    worse = Paired(Estimate(-0.1, -0.16, -0.04, 397, 119), 0.00049, None)
+    lines = (Line("ward-2, test", "accuracy", "a-1", BASE, None), Line("ward-2, test", "accuracy", "b-2", BASE, worse))
+    text = comparison_text(Comparison(("a-1", "b-2"), lines, {}, ()), "latex")
+    assert r"b-2 & 50.0 [45.0, 55.0] & $-10.0$ [$-16.0$, $-4.0$] & $<$ 0.001 & - & - & 397 & 119 & 0 \\" in text
+    assert "{ward-2, test: accuracy}" in text
 
 
 def test_the_notes_tell_what_was_left_out():

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,7 @@ from rarl.evaluation.comparison import Line
 from rarl.evaluation.significance import Paired
 from rarl.reporting.conclusions import WARNING, caveats, of_comparison, of_run, same_judge, tiles
 from rarl.reporting.sources import read_sources
-from rarl.runlog import write_json
+from rarl.runlog import read_json, write_json
 from rarl.types import Estimate, Verdict
 
 
@@ -190,3 +191,17 @@ def test_what_rounds_to_nothing_has_no_minus(tmp_path):
     [sentence] = of_comparison(Comparison(("a", "b"), (first, line), {}, ()))
     assert "-0.0" not in said(sentence)
     assert "+0.0 points [-3.0, 0.0]" in said(sentence)
+
+
+def test_what_is_to_be_known_of_one_set_names_it(tmp_path):
+    folder = fake_run.make(tmp_path / "run")
+    [place] = folder.path.glob("eval/mine*")
+    shutil.copytree(place, place.with_name("phantom-test"))
+    path = place.with_name("phantom-test") / "summary.json"
+    found = read_json(path)
+    write_json(path, {**found, "settings": {**found["settings"], "data": "phantom"}})
+    [note] = [each.text for each in caveats(sources(folder), None) if "phantom" in each.text and "drawn" in each.text]
+    assert note == (
+        "The images of phantom, test are drawn phantoms, not patients: nothing about them says how it does on real "
+        "ones."
+    )

@@ -6,6 +6,7 @@ import fake_run
 from rarl.reporting.provenance import judge_sent, provenance, without_folders
 from rarl.reporting.results import Evaluation, Result
 from rarl.reporting.sources import read_sources
+from rarl.runlog import read_json, write_json
 from rarl.types import Verdict
 
 
@@ -82,5 +83,55 @@ def test_rubrics_and_failures_are_counted(tmp_path):
     [source] = read_sources([fake_run.make(tmp_path / "source").path])
     odd = result({"path": tmp_path / "run", "kind": "openai", "model": "m"}, [said, lost])
     [facts] = provenance(replace(source, results=[odd])).evaluations.values()
-    assert facts["Rubric explanation-1"] == "explanation-1 sha256:0; judge m; 1 verdicts"
+    assert facts["Rubric explanation-1"] == "explanation-1 sha256:0; judge m; 1 asked, 1 verdicts"
+    assert facts["Rubric correctness-1"] == "correctness-1 sha256:1; judge m; 1 asked, 0 verdicts"
     assert facts["Verdicts that could not be had"] == "1 outage"
+
+
+def test_what_is_0_unasked_was_not_asked(tmp_path):
+    [source] = read_sources([fake_run.make(tmp_path / "run").path])
+    [found] = source.results
+    given = [("yes", 1.0), ("no", None), (None, 0.0), ("", 0.0), (None, 0.0)]
+    records = [
+        fake_run.record(
+            i,
+            False,
+            answer=answer,
+            reasoning=answer,
+            verdicts={
+                axis: Verdict(value, axis, "", "m", f"{axis}-1 sha256:0") for axis in ("correctness", "explanation")
+            },
+        )
+        for i, (answer, value) in enumerate(given)
+    ]
+    evaluation = Evaluation(records, found.after.summary, {"kind": "openai", "model": "m"})
+    [facts] = provenance(replace(source, results=[replace(found, after=evaluation)])).evaluations.values()
+    assert facts["Rubric correctness-1"].endswith("; 2 asked, 3 without an answer count as 0, 1 verdicts")
+    assert facts["Rubric explanation-1"].endswith("; 2 asked, 3 without reasoning count as 0, 1 verdicts")
+    assert facts["Sent for judging"].endswith("2 verdicts, asked for or taken from the cache.")
+
+
+def test_an_evaluation_alone_tells_what_it_was_made_with(tmp_path):
+    [place] = fake_run.make(tmp_path / "run").path.glob("eval/mine*")
+    [before] = read_sources([place])
+    [facts] = provenance(before).evaluations.values()
+    assert (facts["Command"], facts["Commit"]) == ("unknown", "unknown")
+    made = {"command": ["rarl", "eval"], "time": "2026-01-02T03:04:05+00:00", "commit": "abc", "packages": {"torch": 2}}
+    write_json(place / "environment.json", made)
+    summary = read_json(place / "summary.json")
+    settings = {"dtype": "float32", "max_vision_tokens": 256, "control": "blank", "samples": 5, "adapter": "/home/me/a"}
+    write_json(place / "summary.json", {**summary, "settings": summary["settings"] | settings})
+    [source] = read_sources([place])
+    found = provenance(source)
+    [facts] = found.evaluations.values()
+    assert [facts[name] for name in ("Command", "Started", "Commit")] == ["rarl eval", made["time"], "abc"]
+    told = [facts[name] for name in ("Dtype", "Max vision tokens", "Control", "Samples", "Adapter")]
+    assert told == ["float32", "256", "blank", "5", ".../a"]
+    assert (found.facts, found.packages, source.day) == ({}, {"torch": "2"}, "2026-01-02")
+
+
+def test_within_a_run_what_it_was_made_with_is_told_once(tmp_path):
+    [source] = read_sources([fake_run.make(tmp_path / "run").path])
+    found = provenance(source)
+    assert "Command" in found.facts
+    assert not any("Command" in facts for facts in found.evaluations.values())

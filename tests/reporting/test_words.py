@@ -7,7 +7,7 @@ from rarl.config import Control
 from rarl.evaluation.protocols import ALL
 from rarl.evaluation.summary import BASELINES
 from rarl.reporting.words import named, words
-from rarl.types import QuestionKind
+from rarl.types import QuestionKind, Shape
 
 CONTROLS = {control.value for control in Control} - {"none"}
 KNOWN = {  # every name that a table may speak of
@@ -16,6 +16,9 @@ KNOWN = {  # every name that a table may speak of
     "baseline": {"majority_answer", *BASELINES.values(), *CONTROLS},
     "against": CONTROLS,
     "asked": CONTROLS,
+    "shown": CONTROLS,
+    "shape": set(Shape),
+    "told": set(Shape),
 }
 
 
@@ -24,7 +27,7 @@ def test_the_table_speaks_of_names_that_there_are():
     assert tables.keys() == KNOWN.keys()
     for of, table in tables.items():
         assert table.keys() <= KNOWN[of]
-    for of in ("baseline", "against", "asked"):
+    for of in ("baseline", "against", "asked", "shown", "shape", "told"):
         assert tables[of].keys() == KNOWN[of]
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
 
+from rarl.config import Control
 from rarl.environment import VERSION
 from rarl.errors import RarlError, RunFolderError
 from rarl.evaluation.protocols import ALL, values
@@ -20,6 +21,7 @@ from rarl.registry import nearest
 from rarl.runlog import read_json
 from rarl.types import Estimate, EvalRecord, Grade
 
+ASKED = {"control": Control.NONE.value, "shape": None, "samples": 1}  # what decides how questions are asked
 COMPARED = ("accuracy", "relaxed", "reasoning", "judge_correctness", "judge_explanation")
 
 
@@ -27,7 +29,8 @@ COMPARED = ("accuracy", "relaxed", "reasoning", "judge_correctness", "judge_expl
 class Line:
     """One run's metric on the questions of a set that all runs answered; `paired` is to the first run, which has none.
 
-    `p` in `paired` is that of one comparison; `holm` is corrected for all comparisons of the metric.
+    `p` in `paired` is that of one comparison; `holm` is corrected for all comparisons of the metric. `asked` has of
+    the settings ASKED those that are not the same in all runs, and a control in any case.
     """
 
     data: str
@@ -36,6 +39,7 @@ class Line:
     found: Estimate
     paired: Paired | None
     holm: float | None = None
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,13 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One run's evaluation of one data set; `seen`: its judge was shown the images; `seed` drew its intervals."""
+    """One run's evaluation of one data set; `seen`: its judge was shown the images; `asked`: all settings of ASKED."""
 
     run: str
     records: Mapping[str, EvalRecord]
     seen: bool = False
-    seed: int = 0
+    seed: int = 0  # which drew its intervals
+    asked: Mapping[str, Any] = field(default_factory=dict)
 
 
 def compare(
@@ -88,6 +93,7 @@ def compare(
         ids = _shared(data, sides)
         unshared[data] = len({item for side in sides for item in side.records}) - len(ids)
         notes += [note for side in sides if (note := _graded_otherwise(data, side))]
+        notes += _asked_otherwise(data, sides)
         for metric in metrics or [each for each in COMPARED if not _by_rules(each, sides)]:
             if note := _other_judges(data, metric, sides) or _nowhere(data, metric, sides):
                 notes.append(note)
@@ -131,7 +137,9 @@ def _title(settings: Mapping[str, Any], place: Path) -> str:
 def _side(run: str, folder: Path) -> _Side:
     judge = read_json(folder / JUDGE) if (folder / JUDGE).is_file() else {}
     records = {record.id: record for record in read_records(folder)}
-    return _Side(run, records, bool(judge.get("send_images")), int(read_json(folder / SETTINGS).get("seed", 0)))
+    settings = read_json(folder / SETTINGS)
+    asked = {name: settings.get(name, usual) for name, usual in ASKED.items()}
+    return _Side(run, records, bool(judge.get("send_images")), int(settings.get("seed", 0)), asked)
 
 
 def _shared(data: str, sides: Sequence[_Side]) -> list[str]:
@@ -198,10 +206,30 @@ def _today(record: EvalRecord) -> Grade:
     return grade(record.question, record.gold, said, kind=record.kind, options=record.options)
 
 
+def _varied(sides: Sequence[_Side]) -> list[str]:
+    """The settings of ASKED that are not the same in all runs."""
+    return [name for name in ASKED if any(side.asked[name] != sides[0].asked[name] for side in sides)]
+
+
+def _asked_otherwise(data: str, sides: Sequence[_Side]) -> Iterable[str]:
+    """That a difference is not of the models alone, for each setting that is the reason."""
+    for name in _varied(sides):
+        told = ", ".join(f"{side.run} with {side.asked[name] or 'one that is not known'}" for side in sides)
+        yield f"{data} was not asked in the same way (eval.{name}: {told}): a difference is not of the models alone"
+
+
+def _marks(side: _Side, sides: Sequence[_Side]) -> dict[str, Any]:
+    """How this run was asked, as far as a reader of its line must know."""
+    varied, found = _varied(sides), side.asked
+    shown = {"control": found["control"] != ASKED["control"], **{name: name in varied for name in ("shape", "samples")}}
+    return {name: found[name] for name in ASKED if shown[name] and found[name]}
+
+
 def _other_versions(folders: Mapping[str, Path]) -> Iterable[str]:
     """That runs were made with different versions of rarl, as far as they say so."""
-    paths = {run: folder / "environment.json" for run, folder in folders.items()}
-    found = {run: read_json(path).get("packages") for run, path in paths.items() if path.is_file()}
+    files = ("environment.json", "*/environment.json")  # of a run or an evaluation, or of several in one folder
+    paths = {run: [path for file in files for path in sorted(folder.glob(file))] for run, folder in folders.items()}
+    found = {run: read_json(path[0]).get("packages") for run, path in paths.items() if path}
     versions = {run: packages["rarl"] for run, packages in found.items() if packages and "rarl" in packages}
     if len(set(versions.values())) > 1:
         told = ", ".join(f"{run} with {version}" for run, version in versions.items())
@@ -225,6 +253,7 @@ def _lines(data: str, metric: str, sides: Sequence[_Side], ids: Sequence[str], s
             side.run,
             estimate(list(own.values()), [clusters[item] for item in own], seed=seed),
             compare_paired(known[0], own, clusters, seed=seed) if place else None,
+            asked=_marks(side, sides),
         )
         for place, (side, own) in enumerate(zip(sides, known, strict=True))
     ]

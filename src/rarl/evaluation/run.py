@@ -23,7 +23,7 @@ from rarl.judges import MadeJudge
 from rarl.runlog import write_json
 from rarl.types import Engine, EvalRecord, Sampling, Template
 
-SUMMARY = "summary.json"
+SUMMARY, ENVIRONMENT = "summary.json", "environment.json"
 
 
 def evaluate(
@@ -43,6 +43,7 @@ def evaluate(
     judge_about: Mapping[str, Any] | None = None,
     judge_warning: str | None = None,
     about: Mapping[str, Any] | None = None,
+    environment: Mapping[str, Any] | None = None,
 ) -> Summary:
     """Answers every question of the data set and grades it; leaves records.jsonl and summary.json in `folder`.
 
@@ -50,7 +51,8 @@ def evaluate(
     without one, each of `baselines` is a further pass under a control, in a folder of its name. `measures` of likeness
     to the gold answer, by name, are kept in the records, as the verdicts of a `judge` are. `about` is what else decides
     the answers, say base and adapter, and `judge_about` what decides the verdicts; `judge_warning` is what a reader of
-    its scores must know. Killed and called again with the same arguments it goes on where it stopped.
+    its scores must know. `environment`, what it was made with, is kept as it was at its beginning. Killed and called
+    again with the same arguments it goes on where it stopped.
 
     Errors: RunFolderError where the folder holds an evaluation under other settings, or something else, or is written
     by another process; DataError where the control can't be had.
@@ -62,6 +64,8 @@ def evaluate(
         raise DataError(f"{dataset.name} {dataset.split}: no images to swap, as one cluster has most questions")
     whole = {**settings, "control": control.value}
     with store.alone(folder):
+        if environment and not (folder / ENVIRONMENT).exists() and not store.resume(folder, whole):
+            write_json(folder / ENVIRONMENT, environment)
         records = answer(asked, way, folder, whole, f"{dataset.name} {dataset.split}")
         beside = _beside(dataset, way, folder, settings, baselines) if control is Control.NONE else {}
         if judge:

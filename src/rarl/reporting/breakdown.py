@@ -100,7 +100,7 @@ def comparison_tables(found: Comparison) -> list[Table]:
         for each in members:
             plot = intervals([(runs[each.run], each.found)], low, high)
             few = each.found.low is not None and each.found.clusters < FEW
-            lines.append(Line(each.run, plot, cells(each)[1:], few, style=runs[each.run]))
+            lines.append(Line(cells(each)[0], plot, cells(each)[1:], few, style=runs[each.run]))
         title = f"{data}: {words('metric', metric)}"
         tables.append(Table(title, "Per cent, with 95 % intervals.", HEAD[1:], (), scale(low, high), lines))
     return tables
@@ -214,7 +214,7 @@ def _line(
     cells: Sequence[str],
 ) -> Line:
     last = next((each for _, each in reversed(row) if each), None)
-    few = last is not None and last.low is not None and last.clusters < FEW
+    few = last is not None and last.mean is not None and last.clusters < FEW
     return Line(label, intervals(row, low, high), [*cells, f"{last.n:,}" if last else "-"], few)
 
 

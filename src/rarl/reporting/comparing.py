@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from rarl.errors import ConfigError
 from rarl.evaluation.comparison import Comparison, Line
 from rarl.registry import nearest
 from rarl.reporting.results import percent, points
+from rarl.reporting.ways import name_of
 from rarl.reporting.words import words
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 SHOWN = ("run", "% [95 % interval]", "difference", "p (Holm)", "could show")  # in a terminal of 80 columns
 HEAD = ("run", "% [95 % interval]", "difference", "p", "p (Holm)", "could show", "n", "clusters", "unscored")
 _ESTIMATE = ("mean", "low", "high", "n", "clusters", "unscored")
+_NEGATIVE = re.compile(r"-[\d.]+")
 _LATEX = str.maketrans(
     {
         **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -80,11 +83,11 @@ def cells(line: Line) -> tuple[str, ...]:
     counted = line.paired.difference if line.paired else line.found
     numbers = (f"{counted.n:,}", f"{counted.clusters:,}", f"{counted.unscored:,}")
     if line.paired is None:
-        return line.run, percent(line.found), "", "", "", "", *numbers
+        return name_of(line), percent(line.found), "", "", "", "", *numbers
     smallest = line.paired.smallest
     could_show = "-" if smallest is None else f"{100 * smallest:.1f}"
     difference = points(line.paired.difference)
-    return line.run, percent(line.found), difference, _p(line.paired.p), _p(line.holm), could_show, *numbers
+    return name_of(line), percent(line.found), difference, _p(line.paired.p), _p(line.holm), could_show, *numbers
 
 
 def _counts(lines: Sequence[Line]) -> str:
@@ -92,9 +95,9 @@ def _counts(lines: Sequence[Line]) -> str:
     told = {}
     for line in lines:
         n, clusters, unscored = cells(line)[-3:]
-        told[line.run] = f"{n} questions in {clusters} clusters, {unscored} unscored"
+        told[name_of(line)] = f"{n} questions in {clusters} clusters, {unscored} unscored"
     alike = len(set(told.values())) == 1
-    return told[lines[0].run] if alike else "; ".join(f"{run}: {counts}" for run, counts in told.items())
+    return told[name_of(lines[0])] if alike else "; ".join(f"{run}: {counts}" for run, counts in told.items())
 
 
 def _unvaried(found: Comparison) -> list[str]:
@@ -146,14 +149,14 @@ def _csv(found: Comparison) -> str:
 
 
 def _latex(found: Comparison) -> str:
-    """One tabular for the package booktabs."""
+    r"""One tabular; its first line says which package it needs."""
     lines = [rf"\begin{{tabular}}{{l{'r' * (len(HEAD) - 1)}}}", r"\toprule", _latex_row(HEAD)]
     for (data, metric), members in grouped(found).items():
         title = f"{data}: {words('metric', metric)}".translate(_LATEX)
         lines += [r"\midrule", rf"\multicolumn{{{len(HEAD)}}}{{l}}{{{title}}} \\"]
         lines += [_latex_row(cells(line)) for line in members]
     notes = [f"% {note}" for note in comparison_notes(found)]
-    return "\n".join([*notes, *lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
+    return "\n".join([r"% needs \usepackage{booktabs}", *notes, *lines, r"\bottomrule", r"\end{tabular}"]) + "\n"
 
 
 FORMATS: Mapping[str, Callable[[Comparison], str]] = {"md": _markdown, "csv": _csv, "latex": _latex}
@@ -171,7 +174,9 @@ def _row(texts: Sequence[str]) -> str:
 
 
 def _latex_row(texts: Sequence[str]) -> str:
-    return " & ".join(text.translate(_LATEX) for text in texts) + r" \\"
+    """The first text is a name, the others are numbers, whose hyphens are a minus."""
+    name, *numbers = (text.translate(_LATEX) for text in texts)
+    return " & ".join([name, *(_NEGATIVE.sub(r"$\g<0>$", each) for each in numbers)]) + r" \\"
 
 
 def _p(value: float | None) -> str:

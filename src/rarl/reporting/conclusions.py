@@ -14,11 +14,12 @@ from rarl.judges import same_judge_warning
 from rarl.judges.rules import NAME as RULES
 from rarl.reporting.results import BLIND, Result, judges_of, points, verdict
 from rarl.reporting.sources import Source
+from rarl.reporting.ways import marked, name_of, unusual
 from rarl.reporting.words import words
 from rarl.types import Estimate
 
 WARNING, NOTE = "warning", "note"
-_OF_DATA = {"phantom": "The images are drawn phantoms, not patients: nothing here says how it does on real ones."}
+_OF_DATA = {"phantom": "are drawn phantoms, not patients: nothing about them says how it does on real ones."}
 _BLIND_JUDGE = (
     "The judge did not see the images: its scores of explanations measure how plausible they are, not whether the "
     "image shows what they say."
@@ -50,7 +51,8 @@ def of_run(result: Result) -> Sentence:
     after = result.after.summary.metrics.get("accuracy")
     before = result.before.summary.metrics.get("accuracy") if result.before else None
     difference = result.difference("accuracy")
-    on = f" on {result.title}"
+    vote = {name: value for name, value in unusual(result.after.summary).items() if name == "samples"}
+    on = f" on {marked(result.title, vote)}"  # the title has the control
     if after is None or after.mean is None:
         return [Words(f"No answer{on} could be scored.")]
     if before is None or before.mean is None or difference is None or difference.mean is None:
@@ -90,7 +92,10 @@ def tiles(sources: Sequence[Source]) -> dict[str, list[Tile]]:
 def _tiles(result: Result) -> list[Tile]:
     summary = result.after.summary
     shown = {"accuracy": "Accuracy", "reasoning": "Reasoning quality", "judge_explanation": "Judged explanation"}
-    found = [_tile(result, metric, label) for metric, label in shown.items() if metric in summary.metrics]
+    asked = unusual(summary)
+    found = [
+        _tile(result, metric, marked(label, asked)) for metric, label in shown.items() if metric in summary.metrics
+    ]
     control = next((each for each in BLIND if each in summary.image_worth), None)
     if control:
         worth = summary.image_worth[control]
@@ -182,9 +187,10 @@ def _notes(sources: Sequence[Source]) -> Iterable[str]:
         whole = f"One training run, seed {min(seeds)}" if len(sources) == 1 else "One training run each"
         yield f"{whole}: intervals are about other questions of this kind, not about other seeds or models."
     results = [result for source in sources for result in source.results]
-    for name in dict.fromkeys(result.data for result in results):
-        if name in _OF_DATA:
-            yield _OF_DATA[name]
+    titles = dict.fromkeys((result.data, f"{result.data}, {result.split}") for result in results)
+    for name, what in _OF_DATA.items():
+        if sets := [title for data, title in titles if data == name]:
+            yield f"The images of {' and of '.join(sets)} {what}"
     judges = {
         judge for result in results for axis in ("correctness", "explanation") for judge in judges_of(result, axis)
     }
@@ -197,17 +203,21 @@ def _notes(sources: Sequence[Source]) -> Iterable[str]:
 
 def _against(first: Line, line: Line) -> Sentence:
     if line.paired is None or line.paired.difference.mean is None:
-        return [Words(f"{line.run} and {first.run} have no scored question in common.")]
+        return [Words(f"{name_of(line)} and {name_of(first)} have no scored question in common.")]
     difference = line.paired.difference
     tone = verdict(difference)
     gain = Words(_signed(difference), _TONES[tone] or "strong")
     sides = Words(f": {_share(line.found)} against {_share(first.found)}, ")
     on = Words(f" on {line.data}", "quiet")
     if not tone:
-        start = [Words("No significant difference", "strong"), Words(f" between {line.run} and {first.run}"), on]
+        start = [
+            Words("No significant difference", "strong"),
+            Words(f" between {name_of(line)} and {name_of(first)}"),
+            on,
+        ]
     else:
         how = "more" if tone == "better" else "less"
-        start = [Words(line.run, "strong"), Words(f" is {how} often right than {first.run}"), on]
+        start = [Words(name_of(line), "strong"), Words(f" is {how} often right than {name_of(first)}"), on]
     corrected = f", p = {line.holm:.3f} (Holm)" if line.holm is not None and line.holm >= 0.001 else ""
     corrected = corrected or (", p < 0.001 (Holm)" if line.holm is not None else "")
     return [*start, sides, gain, *_counted(difference, corrected)]

@@ -18,6 +18,7 @@ from rarl.reporting.pictures import Library
 from rarl.reporting.provenance import provenance
 from rarl.reporting.results import REASONING
 from rarl.reporting.sources import Source, read_sources
+from rarl.reporting.ways import how_asked
 from rarl.runlog import RunFolder, write_text
 
 LARGEST = 9_500_000  # bytes of a page
@@ -83,6 +84,7 @@ def _content(sources: Sequence[Source]) -> dict[str, Any]:
     return {
         **assets(),
         "sources": sources,
+        "asked": {source.label: how_asked(source) for source in sources},
         "sets": sets,
         "comparison": breakdown.comparison_tables(comparison) if comparison else [],
         "comparison_notes": comparing.comparison_notes(comparison) if comparison else [],

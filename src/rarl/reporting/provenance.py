@@ -15,10 +15,11 @@ from rarl.config import RunConfig
 from rarl.judges import failures
 from rarl.reporting.results import Result
 from rarl.reporting.sources import Source
+from rarl.types import EvalRecord, Verdict
 
 _UNKNOWN = "unknown"
 _OWN = {"localhost", "127.0.0.1", "::1"}
-_SETTINGS = ("base", "adapter", "split", "questions", "skipped", "template", "shape", "samples", "temperature", "seed")
+_ELSEWHERE = ("instruction", "questions_digest", "judge", "draws")  # of settings.json: not shown as they stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,22 +38,20 @@ def provenance(source: Source) -> Provenance:
     found, config = source.environment, source.config
     facts = {}
     if config:
-        command = found.get("command")
         facts = {
-            "Command": " ".join(map(str, command)) if isinstance(command, list) else _UNKNOWN,
-            "Started": _told(found, "time"),
-            "Commit": str(found.get("commit", _UNKNOWN) or "not a checkout"),
+            **_made_with(found),
             "Seed": str(config.run.seed),
             "Hash of the configuration": config.digest(),
-            "Machine": f"{_told(found, 'cpu')}, {_told(found, 'cpus')} CPUs, {_told(found, 'platform')}",
-            "Python": _told(found, "python"),
             "Rewards' judge": _training_judge(config),
         }
     return Provenance(
         source.label,
         facts,
         source.packages,
-        {result.title: _evaluation(result) for result in source.results},
+        {
+            result.title: ({} if config else _made_with(result.after.environment)) | _evaluation(result)
+            for result in source.results
+        },
         tomli_w.dumps(without_folders(config.model_dump(exclude_none=True))) if config else "",
     )
 
@@ -96,8 +95,34 @@ def _counted(result: Result) -> str:
     names = ("requests", "from_cache", "prompt_tokens", "completion_tokens", "images")
     counts = {name: result.judge.get(name) for name in names}
     words = [f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items() if isinstance(n, int)]
-    asked = sum(bool(each.rubric) for record in result.after.records for each in record.verdicts.values())
-    return ", ".join(words) or f"{asked:,} verdicts, asked for or taken from the cache"
+    had = sum(each.value is not None for _, each in _asked(result))
+    return ", ".join(words) or f"{had:,} verdicts, asked for or taken from the cache"
+
+
+def _asked(result: Result) -> list[tuple[EvalRecord, Verdict]]:
+    """The verdicts that a judge was to give: not those on what was not said, which are 0 unasked."""
+    verdicts = ((record, each) for record in result.after.records for each in record.verdicts.values())
+    return [(record, each) for record, each in verdicts if each.rubric and _said(record, each)]
+
+
+def _said(record: EvalRecord, verdict: Verdict) -> bool:
+    return bool(record.answer if verdict.axis == "correctness" else record.reasoning)
+
+
+def _rubrics(result: Result) -> dict[str, str]:
+    """By rubric its hash, who judged by it, and how many verdicts came of how many asked for."""
+    asked = Counter((each.judge, each.rubric) for _, each in _asked(result))
+    had = Counter((each.judge, each.rubric) for _, each in _asked(result) if each.value is not None)
+    every = [each for record in result.after.records for each in record.verdicts.values() if each.rubric]
+    facts = {}
+    for (judge, rubric), count in Counter((each.judge, each.rubric) for each in every).items():
+        told, unasked = asked[judge, rubric], count - asked[judge, rubric]
+        what = "answer" if rubric.startswith("correctness") else "reasoning"
+        zero = f", {unasked:,} without {'an answer' if what == 'answer' else what} count as 0" if unasked else ""
+        facts[f"Rubric {rubric.partition(' ')[0]}"] = (
+            f"{rubric}; judge {judge}; {told:,} asked{zero}, {had[judge, rubric]:,} verdicts"
+        )
+    return facts
 
 
 def _evaluation(result: Result) -> dict[str, str]:
@@ -105,19 +130,30 @@ def _evaluation(result: Result) -> dict[str, str]:
     facts = {
         "Hash of the questions": str(settings.get("questions_digest", _UNKNOWN)),
         **{
-            name.capitalize(): str(without_folders(settings[name]))
-            for name in _SETTINGS
-            if settings.get(name) not in (None, "")
+            name.replace("_", " ").capitalize(): str(without_folders(settings[name]))
+            for name in settings
+            if name not in _ELSEWHERE and settings[name] not in (None, "")
         },
         "Instruction": str(settings.get("instruction", _UNKNOWN)),
         "Sent for judging": judge_sent(result),
     }
     verdicts = [each for record in result.after.records for each in record.verdicts.values()]
-    for rubric, count in Counter((each.judge, each.rubric) for each in verdicts if each.rubric).items():
-        facts[f"Rubric {rubric[1].partition(' ')[0]}"] = f"{rubric[1]}; judge {rubric[0]}; {count:,} verdicts"
+    facts |= _rubrics(result)
     if failed := failures(verdicts):
         facts["Verdicts that could not be had"] = ", ".join(f"{count:,} {reason}" for reason, count in failed.items())
     return facts
+
+
+def _made_with(found: Mapping[str, Any]) -> dict[str, str]:
+    """What environment.json says, but the packages."""
+    command = found.get("command")
+    return {
+        "Command": " ".join(map(str, command)) if isinstance(command, list) else _UNKNOWN,
+        "Started": _told(found, "time"),
+        "Commit": str(found.get("commit", _UNKNOWN) or "not a checkout"),
+        "Machine": f"{_told(found, 'cpu')}, {_told(found, 'cpus')} CPUs, {_told(found, 'platform')}",
+        "Python": _told(found, "python"),
+    }
 
 
 def _training_judge(config: RunConfig) -> str:

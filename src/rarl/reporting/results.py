@@ -10,7 +10,7 @@ from typing import Any
 from rarl.config import Control
 from rarl.errors import RunFolderError
 from rarl.evaluation import Summary, change, read_records
-from rarl.evaluation.run import SUMMARY
+from rarl.evaluation.run import ENVIRONMENT, SUMMARY
 from rarl.evaluation.summary import BASELINES as UNDER
 from rarl.evaluation.verdicts import JUDGE
 from rarl.judges.rules import NAME as RULES
@@ -35,6 +35,7 @@ class Evaluation:
     records: Sequence[EvalRecord]
     summary: Summary
     judge: Mapping[str, Any] = field(default_factory=dict)  # who judged, and what was sent where for it
+    environment: Mapping[str, Any] = field(default_factory=dict)  # what it was made with; {} within a run's folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +140,13 @@ def read_evaluation(folder: Path) -> Evaluation | None:
         summary = Summary.from_json(found)
     except (AttributeError, KeyError, TypeError) as error:
         raise RunFolderError(f"{path} is damaged: it is no summary ({type(error).__name__}: {error})") from None
-    settings = read_json(folder / JUDGE) if (folder / JUDGE).is_file() else {}
-    return Evaluation(read_records(folder), summary, {**settings, **found.get("judge", {})})
+    judge = {**read_if_there(folder / JUDGE), **found.get("judge", {})}
+    return Evaluation(read_records(folder), summary, judge, read_if_there(folder / ENVIRONMENT))
+
+
+def read_if_there(path: Path) -> dict[str, Any]:
+    """What a JSON file holds; nothing where there is none."""
+    return read_json(path) if path.is_file() else {}
 
 
 def judges_of(result: Result, axis: str) -> list[str]:

@@ -14,7 +14,8 @@ from rarl.errors import RarlError, RunFolderError
 from rarl.evaluation import Summary
 from rarl.evaluation.comparison import folder_names
 from rarl.evaluation.records import RECORDS
-from rarl.reporting.results import Result, read_evaluation, read_interim, read_results, result_of
+from rarl.evaluation.run import ENVIRONMENT
+from rarl.reporting.results import Result, read_evaluation, read_if_there, read_interim, read_results, result_of
 from rarl.reporting.rollouts import Rollouts, read_rollouts
 from rarl.runlog import RunFolder, read_json
 from rarl.types import Estimate
@@ -53,9 +54,9 @@ class Source:
 
     @cached_property
     def environment(self) -> dict[str, Any]:
-        """What the run was made with; empty where that is not known."""
-        path = self.path / "environment.json"
-        return read_json(path) if path.is_file() else {}
+        """What the run was made with, of evaluations the first that says it; empty where that is not known."""
+        told = [read_if_there(self.path / ENVIRONMENT), *(result.after.environment for result in self.results)]
+        return dict(next(filter(None, told), {}))
 
     @property
     def day(self) -> str:
@@ -70,8 +71,7 @@ class Source:
     @cached_property
     def probe(self) -> dict[str, Any]:
         """Which known ways of gaming the rewards would pay; empty where nobody looked."""
-        path = self.path / "probe.json"
-        return read_json(path) if path.is_file() else {}
+        return read_if_there(self.path / "probe.json")
 
     @cached_property
     def rollouts(self) -> Rollouts:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _COLOURS = {"better": "green", "worse": "red", "": ""}
 
 
+SMALLEST = 10  # questions of a group in the terminal
 UNRELIABLE = f"* fewer than {FEW} clusters: the interval is unreliable"
 
 
@@ -64,12 +65,13 @@ def summary_table(summary: Summary) -> Table:
         name: found for name, found in other_protocols(summary).items() if name not in ("strict", *summary.metrics)
     }
     lines += [(f"protocol {words('metric', name)}", found, "") for name, found in others.items()]
-    lines += [
+    groups = [
         (f"accuracy, {group} {named(group, name)}", found["accuracy"], "")
         for group, names in summary.by.items()
         for name, found in names.items()
         if len(names) > 1
     ]
+    lines += [line for line in groups if line[1].n + line[1].unscored >= SMALLEST]
     for label, found, style in lines:
         cells = (percent(found), f"{found.n:,}", f"{found.unscored:,}")
         table.add_row(_marked(label, found, table), *cells, style=style)
@@ -77,6 +79,10 @@ def summary_table(summary: Summary) -> Table:
         cells = (points(found), f"{found.n:,}", f"{found.unscored:,}")
         label = f"the image is worth, against {words('against', name)}"
         table.add_row(_marked(label, found, table), *cells, style="bold")
+    small = sum(found.n + found.unscored < SMALLEST for _, found, _ in groups)
+    if small:
+        left = f"left out: {small:,} groups of fewer than {SMALLEST} questions; summary.json has all"
+        table.caption, table.caption_justify = f"{UNRELIABLE}\n{left}" if table.caption else left, "left"
     return table
 
 
@@ -91,7 +97,7 @@ def calibration_table(curve: Calibration) -> Table:
 
 def _marked(label: str, found: Estimate | None, table: Table) -> str:
     """With a star, and what it means below the table, where the interval is not to be relied on."""
-    if found is None or found.clusters >= FEW or found.low is None:
+    if found is None or found.clusters >= FEW or found.mean is None:
         return label
     table.caption, table.caption_justify = UNRELIABLE, "left"
     return f"{label}*"
