@@ -25,8 +25,8 @@ def estimate(
     seed: int,
     bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Estimate:
-    """The mean of the values with a 95 % interval: of the studentised bootstrap over clusters, for a share of fewer than
-    FEW clusters of Korn & Graubard.
+    """The mean of the values with a 95 % interval: of the studentised bootstrap over clusters, and for a share of fewer
+    than FEW clusters of Korn & Graubard.
 
     None is unscored: counted, in neither mean nor interval. `low` and `high` are None below two clusters, where nothing
     can be said, and within the `bounds` of what a value can be.
