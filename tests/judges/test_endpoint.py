@@ -223,6 +223,22 @@ def test_a_server_that_wants_an_hour_is_out(remote, server, query):
     assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize("hour", ["3600", "inf"])
+def test_a_server_that_wants_an_hour_stops_all_workers_at_once(remote, server, several, hour):
+    server.script = [fake.says(fake.GOOD), fake.fails(429, Retry_After="2")]  # the second worker waits, till it is told
+    server.act = fake.slowly(0.1, fake.fails(429, Retry_After=hour))
+    judge, start = remote(concurrency=8, retries=3), time.monotonic()
+    verdicts = judge(several(60))
+    assert len(server.asked) <= 1 + 8
+    assert outcome(verdicts) == [(2 / 3, ""), *[(None, Failure.OUTAGE)] * 59]
+    assert re.fullmatch(r"not asked: it wants to be left alone for (3600|3599|inf) s", verdicts[-1].raw)
+    asked = len(server.asked)
+    assert outcome(judge(several(80)[60:])) == [(None, Failure.OUTAGE)] * 20  # nor in a later call
+    assert re.search(r"can't be asked: it wants to be left alone for (\d+|inf) s; come back then$", judge.trouble())
+    assert len(server.asked) == asked
+    assert time.monotonic() - start < 20
+
+
 @pytest.mark.parametrize("names", [True, False])
 @pytest.mark.parametrize("status", [400, 422])
 def test_a_server_without_structured_output(remote, server, several, names, status):

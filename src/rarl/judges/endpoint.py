@@ -123,11 +123,14 @@ class Endpoint:
     def trouble(self) -> str:
         """By asking for its list of models: that costs nothing, and sends nothing of the data.
 
-        Nobody is there, or the key is none: anything else (no such list, no leave to see it) says nothing.
+        Nobody is there, or the key is none: anything else (no such list, no leave to see it) says nothing. One that
+        wants to be left alone for long is not asked even that.
         """
         import httpx2
         import openai
 
+        if (left := self._gate.left()) > LONGEST_WAIT:
+            return f"the judge at {urlsplit(self._url).netloc} can't be asked: {_alone(left)}; come back then"
         with self._client() as client:
             look = client.with_options(timeout=min(CONNECT, self._settings.timeout)).models.with_streaming_response.list
             try:
@@ -171,6 +174,8 @@ class Endpoint:
         """The reply to one sheet, after as many tries as it takes and the settings allow."""
         draws, trouble = self._draws.at(sheet.user), None
         for attempt in range(self._settings.retries + 1):
+            if (left := self._gate.left()) > LONGEST_WAIT:
+                work.give_up(_alone(left))
             self._gate.wait(work.stop)
             if attempt:
                 work.stop.wait(pause(attempt - 1, draws.at(attempt)))
@@ -183,6 +188,8 @@ class Endpoint:
             trouble = found
             if trouble.after is not None:
                 self._gate.hold(trouble.after)
+                if trouble.after > LONGEST_WAIT:
+                    work.give_up(_alone(trouble.after))
             if not trouble.again:
                 break
         if trouble is None:
@@ -258,7 +265,7 @@ class Endpoint:
             return _Trouble(Failure.REJECTED, text)
         after = retry_after(error.response.headers, datetime.now(UTC))
         if after is not None and after > LONGEST_WAIT:
-            return _Trouble(Failure.OUTAGE, f"{text}; it wants to be left alone for {after:g} s")
+            return _Trouble(Failure.OUTAGE, f"{text}; {_alone(after)}", after=after)
         return _Trouble(Failure.OUTAGE, text, again=True, after=after)
 
     def _told(self, error: BaseException) -> str:
@@ -267,6 +274,10 @@ class Endpoint:
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, f"[{KEY}]") if self._key else text
+
+
+def _alone(seconds: float) -> str:
+    return f"it wants to be left alone for {seconds:.0f} s"
 
 
 def _is_about_content(error: Any) -> bool:
