@@ -355,7 +355,7 @@ def test_an_interrupt_stops_the_asking(remote, server, several, monkeypatch):
     server.act = fake.slowly(0.05, fake.says(fake.GOOD))
     seen = []
 
-    def interrupted(items, label, total):
+    def interrupted(items, label, total, units):
         for item in items:
             seen.append(item)
             if len(seen) == 3:

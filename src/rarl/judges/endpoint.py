@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -56,6 +56,7 @@ class _Round:
     """One call's workers: how many queries in a row were given up, and whether and why the rest is."""
 
     limit: int
+    counted: Callable[[], None]
     stop: Event = field(default_factory=Event)
     why: str = ""
     in_a_row: int = 0
@@ -146,12 +147,12 @@ class Endpoint:
                 return ""
         return f"the judge at {urlsplit(self._url).netloc} can't be asked: {why}; {remedy}"
 
-    def ask(self, sheets: Sequence[Sheet]) -> Iterator[tuple[int, Reply]]:
+    def ask(self, sheets: Sequence[Sheet], counted: Callable[[], None]) -> Iterator[tuple[int, Reply]]:
         """Replies as they come, at most judge.concurrency requests at once. Errors: JudgeError."""
         if not sheets:
             return
         workers = self._settings.concurrency
-        work = _Round(limit=max(8, 2 * workers))
+        work = _Round(limit=max(8, 2 * workers), counted=counted)
         with self._client() as client:
             first = 0
             if not self._answered:
@@ -181,7 +182,7 @@ class Endpoint:
                 work.stop.wait(pause(attempt - 1, draws.at(attempt)))
             if work.stop.is_set():
                 break
-            found = self._try(client, sheet)
+            found = self._try(client, sheet, work.counted)
             if isinstance(found, Reply):
                 work.note(failed=False)
                 return found
@@ -199,7 +200,7 @@ class Endpoint:
         work.note(failed=trouble.failure in (Failure.OUTAGE, Failure.TIMEOUT, Failure.DENIED))
         return Reply(trouble.text, trouble.failure)
 
-    def _try(self, client: Any, sheet: Sheet) -> Reply | _Trouble:
+    def _try(self, client: Any, sheet: Sheet, counted: Callable[[], None]) -> Reply | _Trouble:
         """One try: a request, and again without what the server says it doesn't know."""
         import httpx2
         import openai
@@ -208,6 +209,7 @@ class Endpoint:
         while True:
             if spent := self._budget.take(len(sheet.images)):
                 return _Trouble(Failure.BUDGET, spent)
+            counted()
             try:
                 completion = self._request(client, sheet, dialect)
             except openai.APIStatusError as error:
@@ -221,6 +223,7 @@ class Endpoint:
                 self._answered, self._dialect = True, dialect
                 self._budget.spend(completion.prompt_tokens, completion.completion_tokens)
                 self._models.add(completion.model or "not said")
+                counted()
                 return Reply(self._without_key(completion.reply.text), completion.reply.failure)
 
     def _request(self, client: Any, sheet: Sheet, dialect: Dialect) -> Completion:
