@@ -116,6 +116,9 @@ def test_a_server_that_dies_is_waited_for_and_what_it_said_is_kept(remote, serve
     ("act", "failure"),
     [
         (fake.says(None, refusal="I can't judge that."), Failure.REFUSED),
+        (fake.says("I'm sorry, I can't help with that."), Failure.REFUSED),
+        (fake.says("I cannot assist with medical images."), Failure.REFUSED),
+        (fake.says('I cannot say. {"score": 0, "reason": ""}'), Failure.UNREADABLE),
         (fake.says('{"score": 3, "reason": "ri', "length"), Failure.TRUNCATED),
         (fake.says(fake.GOOD, "length"), Failure.TRUNCATED),
         (fake.says("", "content_filter"), Failure.FILTERED),

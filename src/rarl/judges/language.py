@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from rarl.errors import DataError
 from rarl.judges.cache import VerdictCache
 from rarl.judges.failures import Failure, failures
-from rarl.judges.replies import Reply, UnreadableError, read_reply
+from rarl.judges.replies import Reply, UnreadableError, is_refusal, read_reply
 from rarl.judges.rubrics import BEST, Rubric, rubrics
 from rarl.judges.sheets import Sheet, neutral, sheet
 from rarl.terminal import progress
@@ -141,6 +141,9 @@ class LanguageJudge:
         try:
             reading = read_reply(reply.text, judged=question.sheet.user)
         except UnreadableError as error:
+            if is_refusal(reply.text):
+                why = f"the model refused: {reply.text[:_SHOWN]}"
+                return Verdict(None, axis, why, self.name, rubric, Failure.REFUSED)
             why = f"{error}; the reply: {reply.text[:_SHOWN]!r}"
             return Verdict(None, axis, why, self.name, rubric, Failure.UNREADABLE)
         return Verdict(reading.score / BEST, axis, reply.text, self.name, rubric)
