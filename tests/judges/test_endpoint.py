@@ -232,7 +232,7 @@ def test_a_server_that_wants_an_hour_stops_all_workers_at_once(remote, server, s
     server.act = fake.slowly(0.1, fake.fails(429, Retry_After=hour))
     judge, start = remote(concurrency=8, retries=3), time.monotonic()
     verdicts = judge(several(60))
-    assert len(server.asked) <= 1 + 8
+    assert len(server.asked) <= 2 + 8  # the first two, and what was under way
     assert outcome(verdicts) == [(2 / 3, ""), *[(None, Failure.OUTAGE)] * 59]
     assert re.fullmatch(r"not asked: it wants to be left alone for (3600|3599|inf) s", verdicts[-1].raw)
     asked = len(server.asked)
