@@ -52,8 +52,9 @@ def contents(folder: Path) -> dict[str, bytes]:
         ("fsync", 3),
         ("replace", 1),  # before the settings have their name
         ("judge", 1),
-        ("replace", 4),  # before the records with verdicts have theirs
-        ("replace", 5),  # before the summary
+        ("replace", 4),  # before what was sent has its own
+        ("replace", 5),  # before the records with verdicts have theirs
+        ("replace", 6),  # before the summary
     ],
 )
 def test_killed_at_any_moment_it_ends_with_the_same_bytes(

@@ -59,6 +59,16 @@ def test_agreement_by_hand(tmp_path):
     assert (axis.rows, axis.unscored, axis.rubric) == (9, {"timeout": 1}, "r")
 
 
+def test_few_rows_are_warned_of_in_one_line(tmp_path, caplog):
+    checked(tmp_path, [1] * 9 + [2], [1] * 9 + [None])
+    told = "kappa and rank correlations of fewer than 10 scored rows (explanation 9) say next to nothing: label more"
+    assert caplog.messages == [told]
+    caplog.clear()
+    checked(tmp_path, [1] * 9 + [2], [1] * 10)
+    checked(tmp_path, [1] * 9, [None] * 9)  # no number, nothing to warn of
+    assert caplog.messages == []
+
+
 def test_a_judge_that_likes_length(tmp_path):
     humans, words = [1, 2] * 10, list(range(20))
     fair = checked(tmp_path, humans, humans, words).axes[0]

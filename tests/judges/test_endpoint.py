@@ -116,6 +116,9 @@ def test_a_server_that_dies_is_waited_for_and_what_it_said_is_kept(remote, serve
     ("act", "failure"),
     [
         (fake.says(None, refusal="I can't judge that."), Failure.REFUSED),
+        (fake.says("I'm sorry, I can't help with that."), Failure.REFUSED),
+        (fake.says("I cannot assist with medical images."), Failure.REFUSED),
+        (fake.says('I cannot say. {"score": 0, "reason": ""}'), Failure.UNREADABLE),
         (fake.says('{"score": 3, "reason": "ri', "length"), Failure.TRUNCATED),
         (fake.says(fake.GOOD, "length"), Failure.TRUNCATED),
         (fake.says("", "content_filter"), Failure.FILTERED),
@@ -221,6 +224,22 @@ def test_a_server_that_wants_an_hour_is_out(remote, server, query):
     assert outcome(remote(retries=3)([query])) == [(None, Failure.OUTAGE)]
     assert time.monotonic() - start < 20
     assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("hour", ["3600", "inf"])
+def test_a_server_that_wants_an_hour_stops_all_workers_at_once(remote, server, several, hour):
+    server.script = [fake.says(fake.GOOD), fake.fails(429, Retry_After="2")]  # the second worker waits, till it is told
+    server.act = fake.slowly(0.1, fake.fails(429, Retry_After=hour))
+    judge, start = remote(concurrency=8, retries=3), time.monotonic()
+    verdicts = judge(several(60))
+    assert len(server.asked) <= 2 + 8  # the first two, and what was under way
+    assert outcome(verdicts) == [(2 / 3, ""), *[(None, Failure.OUTAGE)] * 59]
+    assert re.fullmatch(r"not asked: it wants to be left alone for (3600|3599|inf) s", verdicts[-1].raw)
+    asked = len(server.asked)
+    assert outcome(judge(several(80)[60:])) == [(None, Failure.OUTAGE)] * 20  # nor in a later call
+    assert re.search(r"can't be asked: it wants to be left alone for (\d+|inf) s; come back then$", judge.trouble())
+    assert len(server.asked) == asked
+    assert time.monotonic() - start < 20
 
 
 @pytest.mark.parametrize("names", [True, False])
@@ -339,7 +358,7 @@ def test_an_interrupt_stops_the_asking(remote, server, several, monkeypatch):
     server.act = fake.slowly(0.05, fake.says(fake.GOOD))
     seen = []
 
-    def interrupted(items, label, total):
+    def interrupted(items, label, total, units):
         for item in items:
             seen.append(item)
             if len(seen) == 3:

@@ -39,6 +39,15 @@ def test_the_least_that_is_needed(tmp_path):
     assert (explanation.judged, explanation.query.gold) == ("because", None)
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_columns_may_be_separated_in_three_ways(tmp_path, separator, encoding):
+    row = separator.join(["7", "correctness", *(f'"{cell}"' for cell in ("a, b; c\td", "left", "l;", "x,\ny"))])
+    [label] = read_labels(table(tmp_path, HEAD.replace(",", separator), f"{row}{separator}3", encoding=encoding))
+    assert (label.query.question, label.query.answer, label.query.reasoning) == ("a, b; c\td", "l;", "x,\ny")
+    assert (label.query.id, label.query.gold, label.human) == ("7", "left", 3)
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -52,6 +61,11 @@ def test_the_least_that_is_needed(tmp_path):
         ([HEAD, "1,correctness"], "human is ''"),
         ([HEAD, ROW.replace("yes", "")], "line 2: gold is empty; correctness can't be judged without it"),
         ([HEAD, ROW.replace("Is it?", " ")], "question is empty"),
+        (
+            [HEAD, ROW, ROW.replace("1,", "2,"), ROW.replace("no", "maybe")],
+            "lines 2 and 4: both are the correctness of id '1'; remove one, or give each answer an id of its own",
+        ),
+        ([HEAD.replace(",", ";").replace("gold;", "")], "lacks the column 'gold'"),
         ([HEAD + ",facts", ROW + ",left"], "the fact 'left' must look like name: value"),
     ],
 )

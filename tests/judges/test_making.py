@@ -174,8 +174,32 @@ def test_too_much_unscored_is_an_error_that_counts(query):
         "runs/eval-1: the judge left unscored the correctness of 3 of 12 answers (2 timeout, 1 no reason given), more "
         "than judge.max_unscored = 0.2 of all; what it scored is kept: mend the cause and wait"
     )
+    with pytest.raises(
+        JudgeError, match=r"; what a model scored is kept in judge\.cache, unless that is off: mend the"
+    ):
+        require_scored(counted, 0.2)  # in no folder
     require_scored({}, 0.0)
     require_scored(tallies(scored), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("spent", "todo"),
+    [
+        (["budget"], "raise judge.max_requests or judge.max_tokens_total and run this again"),
+        (["budget", "outage"], "mend the cause, raise judge.max_requests or judge.max_tokens_total and run this again"),
+        (["outage"], "mend the cause and run this again"),
+    ],
+)
+def test_a_spent_budget_is_raised_and_not_mended(spent, todo):
+    counted = tallies([Verdict(None, "correctness", "", "", "", failure) for failure in spent])
+    with pytest.raises(JudgeError) as caught:
+        require_scored(counted, 0.1, where="e")
+    assert str(caught.value).endswith(f"of all; what it scored is kept: {todo}")
+
+
+def test_a_budget_that_a_server_used_up_says_to_raise_it(remote, several):
+    with pytest.raises(JudgeError, match=r"\(2 budget\), .* off: raise judge\.max_requests or judge\.max_tokens_total"):
+        require_scored(tallies(remote(max_requests=2)(several(4))), 0.1)
 
 
 def test_what_is_unscored_is_counted_by_axis_and_held_against_all(query):

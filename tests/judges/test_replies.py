@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rarl.judges.replies import Reading, UnreadableError, read_reply
+from rarl.judges.replies import Reading, UnreadableError, is_refusal, read_reply
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,50 @@ def test_verdicts(text, score, reason):
 def test_no_verdicts(text):
     with pytest.raises(UnreadableError):
         read_reply(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I'm sorry, I can't help with that.",
+        "I\u2019m sorry, but I can\u2019t assist with that request.",
+        "I cannot assist with medical questions.",
+        "  I am unable to judge this.",
+        "Sorry. I won't do that.",
+        "Unfortunately, as an AI language model, I cannot score medical answers.",
+        "I apologize, however I am not able to evaluate this.",
+        "**I must decline.**",
+        "<think>It is {odd}.</think>I can not do this.",
+        "I'm sorry, but that's not something I can do.",
+    ],
+)
+def test_refusals_in_words(text):
+    assert is_refusal(text)
+    with pytest.raises(UnreadableError):
+        read_reply(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hm",
+        "The answer is right.",
+        "The answer says: I cannot assist with that.",
+        "Sorry, the answer is wrong.",
+        "I can see why; 3.",
+        "I'm sorry to say that the answer is wrong: 0",
+        'I cannot find a fault: {"score": 3, "reason": "x"}',
+        "I declined it: 0.",
+    ],
+)
+def test_what_is_no_refusal(text):
+    assert not is_refusal(text)
+
+
+@given(st.text())
+def test_any_text_is_a_refusal_or_none(text):
+    assert is_refusal(text) in (True, False)
 
 
 def test_a_copy_of_what_was_judged_is_none_and_white_space_hides_nothing():

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from itertools import repeat
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from rarl.errors import JudgeError
 from rarl.evaluation import records as store
 from rarl.evaluation.protocols import AXES
-from rarl.judges import Failure, MadeJudge, ask, failures, query_about
+from rarl.judges import Failure, MadeJudge, ask_each, failures, query_about
 from rarl.runlog import read_json, read_rows, write_json
 from rarl.terminal import progress
 from rarl.types import EvalRecord, Example, JudgeQuery, Verdict
@@ -21,7 +21,7 @@ from rarl.types import EvalRecord, Example, JudgeQuery, Verdict
 logger = logging.getLogger("rarl")
 
 JUDGE, SENT = "judge.json", "sent.json"
-QUERIES = 64  # a call; a judge answers several at a time
+QUERIES = 64  # a call; of one that answers several at a time, all are on disk as they come
 _OUT = frozenset({Failure.OUTAGE, Failure.TIMEOUT, Failure.DENIED, Failure.BUDGET})
 
 Place = tuple[str, str]  # a record's id and the axis
@@ -87,40 +87,64 @@ def _forget(records: Sequence[EvalRecord], folder: Path) -> None:
 
 
 def _ask(waiting: Sequence[JudgeQuery], known: dict[Place, Verdict], folder: Path, judge: MadeJudge) -> None:
-    """Puts a verdict on each into `known`, and on disk after every call."""
-    before = read_json(folder / SENT) if (folder / SENT).is_file() else {}
-    start, warned = judge.sent(), False
-    write_json(folder / SENT, _added(before, start, start))
-    batches = (waiting[i : i + QUERIES] for i in range(0, len(waiting), QUERIES))
-    for batch in progress(batches, "judging", total=len(waiting), units=len):
-        found = _verdicts(batch, _told(batch, judge), judge)
+    """Puts a verdict on each into `known`, and on disk as they come."""
+    traffic, warned = _Traffic(folder, judge), False
+    for found in progress(_told(waiting, judge, traffic), "judging", total=len(waiting), units=len):
         store.append_rows(folder / store.VERDICTS, ({"id": item, **asdict(found[item, axis])} for item, axis in found))
-        write_json(folder / SENT, _added(before, start, judge.sent()))
         known.update(found)
         warned = warned or _warned_of(found)
-        told = [found[_place(query)] for query in batch if _subject(query)]
-        out = [verdict for verdict in told if verdict.failure in _OUT]
-        if out and (len(out) == len(told) or judge.trouble()):
+
+
+class _Traffic:
+    """What a judge was sent, on disk before it leaves: a kill forgets no request."""
+
+    def __init__(self, folder: Path, judge: MadeJudge) -> None:
+        self._path, self._judge = folder / SENT, judge
+        self._before = read_json(self._path) if self._path.is_file() else {}
+        self._start = judge.sent()
+        self._lock = Lock()
+        self._written: dict[str, Any] = {}
+        self.note()
+
+    def note(self) -> None:
+        """The counts as they are now; those who come at the same time are written down together."""
+        with self._lock:
+            now = _added(self._before, self._start, self._judge.sent())
+            if now != self._written:
+                write_json(self._path, now)
+                self._written = now
+
+
+def _told(waiting: Sequence[JudgeQuery], judge: MadeJudge, traffic: _Traffic) -> Iterator[dict[Place, Verdict]]:
+    """A verdict on each, as they come: what the judge says, or 0 where there is nothing to judge."""
+    for start in range(0, len(waiting), QUERIES):
+        batch = waiting[start : start + QUERIES]
+        subjects = [query for query in batch if _subject(query)]
+        if nothing := {_place(query): _signed(_nothing(query), query, judge) for query in batch if not _subject(query)}:
+            yield nothing
+        told: dict[Place, Verdict] = {}
+        denied = False
+        try:
+            for some in ask_each(judge, subjects, traffic.note):
+                found = {_place(subjects[i]): _signed(verdict, subjects[i], judge) for i, verdict in some.items()}
+                told |= found
+                yield found
+        except JudgeError as error:  # it can't be asked at all
+            denied = True
+            left = [query for query in subjects if _place(query) not in told]
+            found = _unasked(left, Verdict(None, "", str(error), "", "", Failure.DENIED), judge)
+            told |= found
+            yield found
+        traffic.note()
+        out = [verdict for verdict in told.values() if verdict.failure in _OUT]
+        if out and (denied or len(out) == len(told) or judge.trouble()):
             last = replace(out[-1], raw=f"not asked, as the judge could not be had: {out[-1].raw}")
-            known.update(_verdicts([query for query in waiting if _place(query) not in known], repeat(last), judge))
+            yield _unasked(waiting[start + QUERIES :], last, judge)
             return
 
 
-def _told(queries: Sequence[JudgeQuery], judge: MadeJudge) -> list[Verdict]:
-    """What the judge says where there is something to judge."""
-    subjects = [query for query in queries if _subject(query)]
-    try:
-        return ask(judge, subjects)
-    except JudgeError as error:  # it can't be asked at all
-        return [Verdict(None, query.axis, str(error), "", "", Failure.DENIED) for query in subjects]
-
-
-def _verdicts(queries: Iterable[JudgeQuery], told: Iterable[Verdict], judge: MadeJudge) -> dict[Place, Verdict]:
-    """One for each: the next of those told, or 0 where there is nothing to judge."""
-    given = iter(told)
-    return {
-        _place(query): _signed(next(given) if _subject(query) else _nothing(query), query, judge) for query in queries
-    }
+def _unasked(queries: Iterable[JudgeQuery], why: Verdict, judge: MadeJudge) -> dict[Place, Verdict]:
+    return {_place(query): _signed(why if _subject(query) else _nothing(query), query, judge) for query in queries}
 
 
 def _warned_of(found: Mapping[Place, Verdict]) -> bool:

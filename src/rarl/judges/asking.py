@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from rarl.errors import JudgeError
 from rarl.judges.failures import Failure
@@ -33,6 +33,37 @@ def ask(judge: Judge, queries: Sequence[JudgeQuery]) -> list[Verdict]:
     if len(verdicts) != len(queries) or not all(isinstance(verdict, Verdict) for verdict in verdicts):
         return _none(queries, f"a judge must return one Verdict a query; {len(queries)} asked, got {found!r:.100}")
     return [_checked(verdict) for verdict in verdicts]
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """A judge that tells its verdicts as they come."""
+
+    def each(self, queries: Sequence[JudgeQuery], counted: Callable[[], None]) -> Iterator[dict[int, Verdict]]:
+        """Some verdicts at a time, by the query's index, till there is one for each.
+
+        `counted` is called, from any thread, when `sent()` has changed: before a request leaves, and when it is paid.
+        Errors: JudgeError.
+        """
+
+
+def ask_each(judge: Judge, queries: Sequence[JudgeQuery], counted: Callable[[], None]) -> Iterator[dict[int, Verdict]]:
+    """As `ask`, of a judge that streams as its verdicts come, so that each can be kept; of others all at once."""
+    if not queries:
+        return
+    if not isinstance(judge, Streams):
+        yield dict(enumerate(ask(judge, queries)))
+        return
+    told_of: set[int] = set()
+    try:
+        for found in judge.each(queries, counted):
+            told_of |= found.keys()
+            yield {i: _checked(verdict) for i, verdict in found.items()}
+    except JudgeError:
+        raise
+    except FAILURES as error:
+        left = [i for i in range(len(queries)) if i not in told_of]
+        yield dict(zip(left, _none([queries[i] for i in left], told(error)), strict=True))
 
 
 class FunctionJudge:

@@ -14,7 +14,7 @@ import numpy as np
 
 from rarl.draws import Draws
 from rarl.errors import DataError, JudgeError
-from rarl.judges.agreement import Measured, confusion, difference, mean, quadratic_kappa, rank_correlation
+from rarl.judges.agreement import ENOUGH, Measured, confusion, difference, mean, quadratic_kappa, rank_correlation
 from rarl.judges.asking import ask
 from rarl.judges.failures import Tally, failures
 from rarl.judges.labels import Label, read_labels
@@ -100,7 +100,10 @@ def check(labels: Path, judge: MadeJudge, *, seed: int = 0) -> Check:
     judged = list(zip(rows, verdicts, strict=True))
     axes = [axis for axis in rubrics() if any(label.query.axis == axis for label in rows)]
     draws = Draws(seed).at("judge-check")
-    found = (_agreement(axis, [each for each in judged if each[0].query.axis == axis], draws.at(axis)) for axis in axes)
+    found = [_agreement(axis, [each for each in judged if each[0].query.axis == axis], draws.at(axis)) for axis in axes]
+    if few := [f"{each.axis} {each.kappa.n}" for each in found if 0 < each.kappa.n < ENOUGH]:
+        told = "kappa and rank correlations of fewer than %d scored rows (%s) say next to nothing: label more"
+        logger.warning(told, ENOUGH, ", ".join(few))
     return Check(judge.name, judge.sent(), tuple(found))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -56,6 +56,7 @@ class _Round:
     """One call's workers: how many queries in a row were given up, and whether and why the rest is."""
 
     limit: int
+    counted: Callable[[], None]
     stop: Event = field(default_factory=Event)
     why: str = ""
     in_a_row: int = 0
@@ -123,11 +124,14 @@ class Endpoint:
     def trouble(self) -> str:
         """By asking for its list of models: that costs nothing, and sends nothing of the data.
 
-        Nobody is there, or the key is none: anything else (no such list, no leave to see it) says nothing.
+        Nobody is there, or the key is none: anything else (no such list, no leave to see it) says nothing. One that
+        wants to be left alone for long is not asked even that.
         """
         import httpx2
         import openai
 
+        if (left := self._gate.left()) > LONGEST_WAIT:
+            return f"the judge at {urlsplit(self._url).netloc} can't be asked: {_alone(left)}; come back then"
         with self._client() as client:
             look = client.with_options(timeout=min(CONNECT, self._settings.timeout)).models.with_streaming_response.list
             try:
@@ -143,12 +147,12 @@ class Endpoint:
                 return ""
         return f"the judge at {urlsplit(self._url).netloc} can't be asked: {why}; {remedy}"
 
-    def ask(self, sheets: Sequence[Sheet]) -> Iterator[tuple[int, Reply]]:
+    def ask(self, sheets: Sequence[Sheet], counted: Callable[[], None]) -> Iterator[tuple[int, Reply]]:
         """Replies as they come, at most judge.concurrency requests at once. Errors: JudgeError."""
         if not sheets:
             return
         workers = self._settings.concurrency
-        work = _Round(limit=max(8, 2 * workers))
+        work = _Round(limit=max(8, 2 * workers), counted=counted)
         with self._client() as client:
             first = 0
             if not self._answered:
@@ -171,18 +175,22 @@ class Endpoint:
         """The reply to one sheet, after as many tries as it takes and the settings allow."""
         draws, trouble = self._draws.at(sheet.user), None
         for attempt in range(self._settings.retries + 1):
+            if (left := self._gate.left()) > LONGEST_WAIT:
+                work.give_up(_alone(left))
             self._gate.wait(work.stop)
             if attempt:
                 work.stop.wait(pause(attempt - 1, draws.at(attempt)))
             if work.stop.is_set():
                 break
-            found = self._try(client, sheet)
+            found = self._try(client, sheet, work.counted)
             if isinstance(found, Reply):
                 work.note(failed=False)
                 return found
             trouble = found
             if trouble.after is not None:
                 self._gate.hold(trouble.after)
+                if trouble.after > LONGEST_WAIT:
+                    work.give_up(_alone(trouble.after))
             if not trouble.again:
                 break
         if trouble is None:
@@ -192,7 +200,7 @@ class Endpoint:
         work.note(failed=trouble.failure in (Failure.OUTAGE, Failure.TIMEOUT, Failure.DENIED))
         return Reply(trouble.text, trouble.failure)
 
-    def _try(self, client: Any, sheet: Sheet) -> Reply | _Trouble:
+    def _try(self, client: Any, sheet: Sheet, counted: Callable[[], None]) -> Reply | _Trouble:
         """One try: a request, and again without what the server says it doesn't know."""
         import httpx2
         import openai
@@ -201,6 +209,7 @@ class Endpoint:
         while True:
             if spent := self._budget.take(len(sheet.images)):
                 return _Trouble(Failure.BUDGET, spent)
+            counted()
             try:
                 completion = self._request(client, sheet, dialect)
             except openai.APIStatusError as error:
@@ -214,6 +223,7 @@ class Endpoint:
                 self._answered, self._dialect = True, dialect
                 self._budget.spend(completion.prompt_tokens, completion.completion_tokens)
                 self._models.add(completion.model or "not said")
+                counted()
                 return Reply(self._without_key(completion.reply.text), completion.reply.failure)
 
     def _request(self, client: Any, sheet: Sheet, dialect: Dialect) -> Completion:
@@ -258,7 +268,7 @@ class Endpoint:
             return _Trouble(Failure.REJECTED, text)
         after = retry_after(error.response.headers, datetime.now(UTC))
         if after is not None and after > LONGEST_WAIT:
-            return _Trouble(Failure.OUTAGE, f"{text}; it wants to be left alone for {after:g} s")
+            return _Trouble(Failure.OUTAGE, f"{text}; {_alone(after)}", after=after)
         return _Trouble(Failure.OUTAGE, text, again=True, after=after)
 
     def _told(self, error: BaseException) -> str:
@@ -267,6 +277,10 @@ class Endpoint:
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, f"[{KEY}]") if self._key else text
+
+
+def _alone(seconds: float) -> str:
+    return f"it wants to be left alone for {seconds:.0f} s"
 
 
 def _is_about_content(error: Any) -> bool:

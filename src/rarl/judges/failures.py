@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -58,16 +58,25 @@ def require_scored(
 ) -> None:
     """JudgeError if more than the share `max_unscored` of all that was asked, of whatever axis, has no value.
 
-    Keep what was scored first; `remedy` is how to go on from there.
+    `where` is the folder that what was scored is kept in; without one the judge's cache alone may have it. `remedy` is
+    how to go on from there.
     """
     asked = sum(tally.asked for tally in counted.values())
     if sum(tally.unscored for tally in counted.values()) <= max_unscored * asked:
         return
     told = " and ".join(_told(axis, tally) for axis, tally in counted.items() if tally.unscored)
+    kept = "what it scored is kept" if where else "what a model scored is kept in judge.cache, unless that is off"
+    reasons = {reason for tally in counted.values() for reason in tally.failed}
     raise JudgeError(
         f"{where + ': ' if where else ''}the judge left unscored {told}, more than judge.max_unscored = "
-        f"{max_unscored:g} of all; what it scored is kept: mend the cause and {remedy}"
+        f"{max_unscored:g} of all; {kept}: {_mending(reasons)} and {remedy}"
     )
+
+
+def _mending(reasons: Set[str]) -> str:
+    """What to do first; a budget that is spent is nothing broken."""
+    raising = ["raise judge.max_requests or judge.max_tokens_total"] if Failure.BUDGET in reasons else []
+    return ", ".join([*(["mend the cause"] if reasons - {Failure.BUDGET} else []), *raising])
 
 
 def _told(axis: str, tally: Tally) -> str:

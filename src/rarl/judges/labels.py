@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from rarl.types import Fact, JudgeQuery
 
 NEEDED = ("id", "axis", "question", "gold", "answer", "reasoning", "human")
 OPTIONAL = ("options", "facts", "rationale", "modality", "pair")
+_SEPARATORS = ",;\t"
 _BETWEEN = "|"  # of options, and of facts
 _SCORES = tuple(str(score) for score in range(BEST + 1))
 
@@ -38,15 +39,18 @@ def read_labels(path: Path) -> list[Label]:
     """The rows of a CSV file in UTF-8, in order.
 
     Columns: id, axis, question, gold, answer, reasoning and human (0 to 3); optional: options ("a | b"), facts
-    ("name: value | name: value"), rationale, modality, pair. Others are ignored. Errors: DataError with file and line.
+    ("name: value | name: value"), rationale, modality, pair. Others are ignored. They are separated as their names are:
+    by commas, semicolons or tabs. Errors: DataError with file and line.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+            heading = file.readline()
+            file.seek(0)
+            reader = csv.DictReader(file, delimiter=max(_SEPARATORS, key=heading.count))
             missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
             if missing:
                 raise DataError(f"{path} lacks the column {missing[0]!r}; needed are {', '.join(NEEDED)}")
-            labels = [_label(row, f"{path}, line {reader.line_num}") for row in reader]
+            labels = list(_labels(reader, path))
     except FileNotFoundError:
         raise DataError(f"{path} does not exist") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -54,6 +58,18 @@ def read_labels(path: Path) -> list[Label]:
     if not labels:
         raise DataError(f"{path} has no rows")
     return labels
+
+
+def _labels(reader: csv.DictReader[str], path: Path) -> Iterator[Label]:
+    """The rows read; an answer that is scored twice on an axis would count twice in all that is said of a judge."""
+    lines: dict[tuple[str, str], int] = {}
+    for row in reader:
+        label, line = _label(row, f"{path}, line {reader.line_num}"), reader.line_num
+        item, axis = label.query.id, label.query.axis
+        if (first := lines.setdefault((item, axis), line)) != line:
+            remedy = "remove one, or give each answer an id of its own"
+            raise DataError(f"{path}, lines {first} and {line}: both are the {axis} of id {item!r}; {remedy}")
+        yield label
 
 
 def _label(row: Mapping[str, str | None], where: str) -> Label:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rarl.errors import DataError
 from rarl.judges.cache import VerdictCache
 from rarl.judges.failures import Failure, failures
-from rarl.judges.replies import Reply, UnreadableError, read_reply
+from rarl.judges.replies import Reply, UnreadableError, is_refusal, read_reply
 from rarl.judges.rubrics import BEST, Rubric, rubrics
 from rarl.judges.sheets import Sheet, neutral, sheet
 from rarl.terminal import progress
@@ -28,8 +28,11 @@ class Transport(Protocol):
     def identity(self) -> Mapping[str, Any]:
         """All that decides a reply beside the sheet, for the cache: which model, drawn how."""
 
-    def ask(self, sheets: Sequence[Sheet]) -> Iterator[tuple[int, Reply]]:
-        """A reply for each sheet, with the sheet's index, as they come. Raises only where nobody can be asked."""
+    def ask(self, sheets: Sequence[Sheet], counted: Callable[[], None]) -> Iterator[tuple[int, Reply]]:
+        """A reply for each sheet, with the sheet's index, as they come. Raises only where nobody can be asked.
+
+        `counted` is called, from any thread, when `sent()` has changed: before a request leaves, and when it is paid.
+        """
 
     def sent(self) -> Mapping[str, Any]:
         """What was sent where: kind, host, model, requests, tokens, images."""
@@ -62,21 +65,41 @@ class LanguageJudge:
         self._failed: Counter[str] = Counter()
 
     def __call__(self, queries: Sequence[JudgeQuery]) -> list[Verdict]:
+        found: dict[int, Verdict] = {}
+        for some in progress(self.each(queries), f"judge {self.name}", total=len(queries), units=len):
+            found.update(some)
+        return [found[i] for i in range(len(queries))]
+
+    def each(
+        self, queries: Sequence[JudgeQuery], counted: Callable[[], None] = lambda: None
+    ) -> Iterator[dict[int, Verdict]]:
+        """As judges.asking.Streams says: first what nobody needs to be asked, then replies as they come."""
         prepared = [self._prepare(query) for query in queries]
         questions = {item.key: item for item in prepared if isinstance(item, _Question)}
         known = self._cache.read(questions) if self._cache else {}
         waiting = [question for key, question in questions.items() if key not in known]
-        self._counts["queries"] += len(queries)
+        places: dict[str, list[int]] = {}
+        at_once: dict[int, Verdict] = {}
+        for i, item in enumerate(prepared):
+            if isinstance(item, Verdict):
+                at_once[i] = item
+            elif item.key in known:
+                at_once[i] = known[item.key]
+            else:
+                places.setdefault(item.key, []).append(i)
         self._counts["from_cache"] += len(known)
-        replies = self._transport.ask([question.sheet for question in waiting])
-        for i, reply in progress(replies, f"judge {self.name}", total=len(waiting)):
-            key = waiting[i].key
-            known[key] = verdict = self._verdict(waiting[i], reply)
+        if at_once:
+            yield self._counted(at_once)
+        for number, reply in self._transport.ask([question.sheet for question in waiting], counted):
+            key, verdict = waiting[number].key, self._verdict(waiting[number], reply)
             if self._cache and verdict.value is not None:
                 self._cache.keep(key, verdict)
-        verdicts = [item if isinstance(item, Verdict) else known[item.key] for item in prepared]
-        self._failed.update(failures(verdicts))
-        return verdicts
+            yield self._counted(dict.fromkeys(places[key], verdict))
+
+    def _counted(self, found: dict[int, Verdict]) -> dict[int, Verdict]:
+        self._counts["queries"] += len(found)
+        self._failed.update(failures(found.values()))
+        return found
 
     def sent(self) -> dict[str, Any]:
         """What this judge was asked and what left the machine, so far: for summaries and reports."""
@@ -118,6 +141,9 @@ class LanguageJudge:
         try:
             reading = read_reply(reply.text, judged=question.sheet.user)
         except UnreadableError as error:
+            if is_refusal(reply.text):
+                why = f"the model refused: {reply.text[:_SHOWN]}"
+                return Verdict(None, axis, why, self.name, rubric, Failure.REFUSED)
             why = f"{error}; the reply: {reply.text[:_SHOWN]!r}"
             return Verdict(None, axis, why, self.name, rubric, Failure.UNREADABLE)
         return Verdict(reading.score / BEST, axis, reply.text, self.name, rubric)

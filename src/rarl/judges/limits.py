@@ -55,9 +55,13 @@ class Gate:
         """Keep everyone for so long from now, unless they are kept longer already."""
         self._opens = max(self._opens, time.monotonic() + seconds)
 
+    def left(self) -> float:
+        """Seconds until it opens; 0 where it is open."""
+        return max(0.0, self._opens - time.monotonic())
+
     def wait(self, stop: Event) -> None:
         """Until the gate is open, or `stop` is set."""
-        while (left := self._opens - time.monotonic()) > 0 and not stop.wait(left):
+        while (left := self.left()) > 0 and not stop.wait(min(left, LONGEST_WAIT)):  # no event waits forever
             pass
 
 

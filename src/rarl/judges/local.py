@@ -41,14 +41,17 @@ class LocalTransport:
             "draws": [self._draws.seed, *self._draws.path] if self._sampling.temperature else None,
         }
 
-    def ask(self, sheets: Sequence[Sheet]) -> Iterator[tuple[int, Reply]]:
+    def ask(self, sheets: Sequence[Sheet], counted: Callable[[], None]) -> Iterator[tuple[int, Reply]]:
         """In order, a batch at a time; a batch that an engine refuses is asked one by one."""
         for start in range(0, len(sheets), self._batch):
             batch = range(start, min(start + self._batch, len(sheets)))
             spent = {i: self._budget.take() for i in batch}
             granted = [i for i in batch if not spent[i]]
             if granted:
-                yield from zip(granted, self._replies([sheets[i] for i in granted]), strict=True)
+                counted()
+                replies = self._replies([sheets[i] for i in granted])
+                counted()
+                yield from zip(granted, replies, strict=True)
             yield from ((i, Reply(why, Failure.BUDGET)) for i, why in spent.items() if why)
 
     def sent(self) -> Mapping[str, Any]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from rarl.judges.rubrics import BEST
@@ -64,6 +67,19 @@ def read_reply(text: str, judged: str = "") -> Reading:
     if "".join(body.split()) in "".join(judged.split()):
         raise UnreadableError("the verdict is a copy of what was judged")
     return Reading(score, reason)
+
+
+def is_refusal(text: str) -> bool:
+    """Whether a reply holds no object, and begins as those do that decline in words (refusals.toml)."""
+    body = " ".join(_without_thought(text.strip()).replace("\u2019", "'").casefold().split())
+    return "{" not in body and _refusal().match(body) is not None
+
+
+@cache
+def _refusal() -> re.Pattern[str]:
+    table = tomllib.loads(files(__package__).joinpath("refusals.toml").read_text(encoding="utf-8"))
+    excuses, links, openings = ("|".join(map(re.escape, table[name])) for name in ("excuses", "links", "openings"))
+    return re.compile(rf"\W*(?:(?:{excuses})\b\W*(?:(?:{links})\b\W*)?)*(?:{openings})\b")
 
 
 def _without_thought(text: str) -> str:
