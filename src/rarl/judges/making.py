@@ -88,11 +88,11 @@ def same_judge_warning(training: JudgeSection, evaluation: JudgeSection) -> str 
 
     Models are compared by name without a path, as one model bears several (`org/Name`, `name`).
     """
-    names = [_model(judge) for judge in (training, evaluation)]
-    if names[0] != names[1] or names[0] is None:
+    ours, theirs = _model(evaluation), _model(training)
+    if ours is None or theirs is None or ours.casefold() != theirs.casefold():
         return None
     return (
-        f"The judge of this evaluation, {names[1]}, is also the judge of training: where it rewarded completions, its "
+        f"The judge of this evaluation, {ours}, is also the judge of training: where it rewarded completions, its "
         "scores show how well the model learned to please it. Evaluate with another judge."
     )
 
@@ -100,4 +100,4 @@ def same_judge_warning(training: JudgeSection, evaluation: JudgeSection) -> str 
 def _model(judge: JudgeSection) -> str | None:
     if judge.kind == "rules":
         return None
-    return judge.model.rstrip("/").rpartition("/")[2].casefold() if judge.model else judge.kind
+    return judge.model.rstrip("/").rpartition("/")[2] if judge.model else judge.kind
