@@ -96,7 +96,7 @@ def test_a_run_has_one_judge_and_warns_of_it_afterwards(config, server: fake.Jud
     )
     assert (before["requests"], before["unscored"], before["warning"]) == (2, {}, None)  # the base was not trained
     assert (after["requests"], after["unscored"]) == (0, {"budget": 2})
-    assert after["warning"].startswith("The judge of this evaluation, m, is also the judge of training")
+    assert after["warning"].startswith("The judge of this evaluation, M, is also the judge of training")
     assert ["Reasoning" in asked.user for asked in server.asked] == [False, False, True]
 
     judge = [
