@@ -178,7 +178,7 @@ def test_runs_of_different_versions_are_named_where_they_say_it(tmp_path: Path) 
 
 
 def test_intervals_are_those_of_the_first_runs_summary(tmp_path: Path) -> None:
-    right = [number % 3 > 0 for number in range(80)]
+    right = [number * number % 11 > 3 for number in range(80)]
     folders = [evaluation(tmp_path / name, right) for name in ("a", "b")]
     (folders[0] / "settings.json").write_text(json.dumps({"data": "ward.py:load", "split": "test", "seed": 7}))
     clusters = [f"c{number // 2}" for number in range(80)]
