@@ -1,10 +1,6 @@
 """A study small enough to run in a test: the embedded model, two steps of two prompts, a handful of questions."""
 
-TOML = """
-seeds = [3, 4]
-shapes = ["think", "direct"]
-metrics = ["accuracy", "reasoning"]
-
+COMMON = """
 [common.model]
 base = "tiny"
 cache_dir = "off"
@@ -24,15 +20,21 @@ limit = 6
 every_steps = 1
 [common.reward]
 probe = "off"
+"""
 
+TOML = f"""
+seeds = [3, 4]
+shapes = ["think", "direct"]
+metrics = ["accuracy", "reasoning"]
+{COMMON}
 [arms.base]
 title = "base"
 trained = false
 [arms.rl]
 title = "RL"
 config.prompt.diversity = false
-config.reward.weights = { format = 0.1, accuracy = 1.0 }
-config.reward.gates = {}
+config.reward.weights = {{ format = 0.1, accuracy = 1.0 }}
+config.reward.gates = {{}}
 [arms.sft]
 title = "SFT"
 native = "direct"
@@ -51,12 +53,12 @@ split = "unseen-wording"
 says = "RL generalises better than SFT"
 measure = "points"
 sets = ["away"]
-contrasts = [{ arm = "rl", against = "sft" }]
+contrasts = [{{ arm = "rl", against = "sft" }}]
 [[claims]]
 says = "RL costs less than SFT"
 endpoint = "tokens"
 measure = "relative"
-contrasts = [{ arm = "rl", against = "sft" }]
+contrasts = [{{ arm = "rl", against = "sft" }}]
 """
 
 

@@ -7,9 +7,9 @@ from rarl.runlog import RunFolder
 from rarl.studies import load_study, run_study
 from rarl.studies.jobs import Trial
 from rarl.studies.searching import chosen, trials
-from small_study import TOML, write
+from small_study import COMMON, TOML, write
 
-SEARCHED = """
+SEARCHED = f"""
 seeds = [3]
 shapes = ["direct"]
 metrics = ["accuracy"]
@@ -18,22 +18,7 @@ metrics = ["accuracy"]
 key = "train.lr"
 values = [1e-9, 2e-2]
 seeds = [100]
-
-[common.model]
-base = "tiny"
-cache_dir = "off"
-[common.data]
-limit = 8
-[common.rollout]
-prompts_per_step = 4
-max_new_tokens = 24
-[common.train]
-steps = 2
-[common.eval]
-limit = 6
-[common.checkpoint]
-every_steps = 1
-
+{COMMON}
 [arms.sft]
 title = "SFT"
 native = "direct"
@@ -51,7 +36,7 @@ split = "test"
 [[claims]]
 says = "stopping early helps"
 sets = ["home"]
-contrasts = [{ arm = "early", against = "sft", shape = "direct", against_shape = "direct" }]
+contrasts = [{{ arm = "early", against = "sft", shape = "direct", against_shape = "direct" }}]
 """
 
 
