@@ -1,4 +1,4 @@
-"""The quickstart under several seeds, before and after, written to docs/results.md.
+"""The quickstart under several seeds, before and after, written to docs/demo.md.
 
     python benchmarks/seeds.py --seeds 0 1 2 --out runs/seeds
 
@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=ROOT / "configs" / "quickstart.toml")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=Path, default=Path("runs/seeds"))
-    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "results.md", help="where the table goes")
+    parser.add_argument("--page", type=Path, default=ROOT / "docs" / "demo.md", help="where the table goes")
     arguments = parser.parse_args()
     runs = {seed: _run(arguments.config, seed, arguments.out / f"seed-{seed}") for seed in arguments.seeds}
     threads = [f"OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']}"] if "OMP_NUM_THREADS" in os.environ else []

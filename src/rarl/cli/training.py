@@ -106,12 +106,16 @@ def study(
     """Compare arms over seeds and sets, and answer the claims fixed in a file; goes on where it stopped."""
     with starting():
         from rarl.studies import run_study
-        from rarl.studies.tables import all_tables
+        from rarl.studies.tables import claims_table, comparison_table
 
     results = run_study(file, out=out, workers=workers)
-    for table in all_tables(results):
-        print_rows(table.title, table.header, table.rows)
+    for number, each in enumerate(results.claims, start=1):
+        print(f"{number}. {each.claim.says}")
+    claims = claims_table(results).only("claim", "contrast", "effect", "p (Holm)", "verdict")
+    for table in (claims, comparison_table(results)):
         print()
+        print_rows(table.title, table.header, table.rows)
+    print()
     print(f"Results: {results.folder / 'results.md'}, {results.folder / 'results.html'}")
 
 

@@ -129,6 +129,15 @@ class Study(Section):
     def cells(self) -> tuple[Cell, ...]:
         return tuple(Cell(name, shape) for name in self.sets for shape in self.shapes)
 
+    @property
+    def roles(self) -> tuple[Cell, ...]:
+        """All sets of a role as one cell, under its name."""
+        roles = dict.fromkeys(found.role for found in self.sets.values())
+        return tuple(Cell(role, shape) for role in roles for shape in self.shapes)
+
+    def of_role(self, role: str) -> list[str]:
+        return [name for name, found in self.sets.items() if found.role == role]
+
     def config(self, arm: str, seed: int) -> RunConfig:
         """The arm's training run. Errors: ConfigError."""
         fixed = {"run": {"seed": seed, "name": f"{arm}-{seed}"}, "eval": {"enabled": False}}

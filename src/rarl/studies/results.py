@@ -9,14 +9,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from rarl.evaluation import read_records
-from rarl.evaluation.protocols import values
 from rarl.evaluation.significance import holm
 from rarl.runlog import read_json, write_json
-from rarl.studies.design import COSTS, Cell, Claim, Contrast, Study, load_study
-from rarl.studies.effects import Effect, Items, NoEffectError, Side, effect, over_seeds
-from rarl.studies.jobs import Job
-from rarl.terminal import progress
+from rarl.studies.answers import Reader
+from rarl.studies.design import COSTS, Cell, Claim, Contrast, Prompting, Study, load_study
+from rarl.studies.effects import Effect, NoEffectError, Side, effect, over_seeds
+from rarl.studies.jobs import RESOURCES, STOPPED, Job
+
+Cells = Mapping[str, Mapping[Cell, Mapping[str, Effect]]]  # by arm, cell and metric
 
 FROZEN, RESULTS = "study.toml", "results.json"
 
@@ -53,7 +53,8 @@ class ClaimResult:
 
 @dataclass(frozen=True, slots=True)
 class StudyResults:
-    """`table` is by arm, cell and metric; `costs` by arm and cost, one value a seed.
+    """`table` is by arm, cell and metric, `roles` the same with the questions of all sets of a role (its cells bear the
+    role's name), `costs` by arm and cost, one value a seed; `stops` has the steps of arms that stopped early, by seed.
 
     `skipped` arms and `absent` sets are there by name with the reason; `study` is without the latter.
     """
@@ -62,9 +63,11 @@ class StudyResults:
     folder: Path
     skipped: Mapping[str, str]
     absent: Mapping[str, str]
-    table: Mapping[str, Mapping[Cell, Mapping[str, Effect]]]
+    table: Cells
+    roles: Cells
     claims: tuple[ClaimResult, ...]
     costs: Mapping[str, Mapping[str, tuple[float, ...]]]
+    stops: Mapping[str, tuple[int, ...]]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, for results.json."""
@@ -73,9 +76,8 @@ class StudyResults:
             "seeds": list(self.study.seeds),
             "skipped": dict(self.skipped),
             "absent": dict(self.absent),
-            "cells": {
-                arm: {cell.folder: _plain(found) for cell, found in cells.items()} for arm, cells in self.table.items()
-            },
+            "cells": _plain(self.table),
+            "roles": _plain(self.roles),
             "claims": [
                 {
                     "says": each.claim.says,
@@ -88,6 +90,7 @@ class StudyResults:
                 for each in self.claims
             ],
             "costs": {arm: {name: list(found) for name, found in costs.items()} for arm, costs in self.costs.items()},
+            "stops": {arm: list(steps) for arm, steps in self.stops.items()},
         }
 
 
@@ -99,16 +102,13 @@ def load_results(folder: Path) -> StudyResults:
     """What `read_study` wrote, from results.json and the study's file beside it: no record is read again."""
     found = read_json(folder / RESULTS)
     study = load_study(folder / FROZEN).without(found["absent"])
-    cells = {cell.folder: cell for cell in study.cells}
     return StudyResults(
         study,
         folder,
         found["skipped"],
         found["absent"],
-        {
-            arm: {cells[name]: {metric: _effect_of(each) for metric, each in by.items()} for name, by in rows.items()}
-            for arm, rows in found["cells"].items()
-        },
+        _cells_of(found["cells"], study.cells),
+        _cells_of(found["roles"], study.roles),
         tuple(
             ClaimResult(
                 claim,
@@ -119,48 +119,20 @@ def load_results(folder: Path) -> StudyResults:
             for claim, each in zip(study.claims, found["claims"], strict=True)
         ),
         {arm: {name: tuple(each) for name, each in costs.items()} for arm, costs in found["costs"].items()},
+        {arm: tuple(steps) for arm, steps in found["stops"].items()},
     )
+
+
+def _cells_of(values: Mapping[str, Any], cells: Sequence[Cell]) -> Cells:
+    named = {cell.folder: cell for cell in cells}
+    return {
+        arm: {named[name]: {metric: _effect_of(each) for metric, each in by.items()} for name, by in rows.items()}
+        for arm, rows in values.items()
+    }
 
 
 def _effect_of(values: Mapping[str, Any]) -> Effect:
     return Effect(**{**values, "by_seed": tuple(values["by_seed"])})
-
-
-@dataclass(frozen=True, slots=True)
-class _Answers:
-    """One cell under one seed: by item, its cluster, its task and each metric."""
-
-    clusters: Mapping[str, str]
-    tasks: Mapping[str, str | None]
-    values: Mapping[str, Items]
-
-
-class _Reader:
-    """The answers of every arm, seed and cell, each file read once."""
-
-    def __init__(self, study: Study, out: Path, arms: Sequence[str]) -> None:
-        metrics = {*study.metrics, *(claim.endpoint for claim in study.claims if not claim.of_cost)}
-        places = [(arm, seed, cell) for arm in arms for seed in study.seeds for cell in study.cells]
-        self.study = study
-        self._found = {
-            (arm, seed, cell): _answers(Job(arm, seed).folder(out) / cell.folder, metrics)
-            for arm, seed, cell in progress(places, "reading", total=len(places))
-        }
-
-    def sides(self, arm: str, sets: Sequence[str], shape: Any, metric: str, tasks: Sequence[str] = ()) -> list[Side]:
-        """One a seed: the questions of these sets, of these tasks if any are named."""
-        return [self._side(arm, seed, [Cell(name, shape) for name in sets], metric, tasks) for seed in self.study.seeds]
-
-    def _side(self, arm: str, seed: int, cells: Sequence[Cell], metric: str, tasks: Sequence[str]) -> Side:
-        items: dict[str, float | None] = {}
-        clusters: dict[str, str] = {}
-        for cell in cells:
-            found = self._found[arm, seed, cell]
-            for item, value in found.values[metric].items():
-                if not tasks or found.tasks[item] in tasks:
-                    items[f"{cell.name}/{item}"] = value
-                    clusters[f"{cell.name}/{item}"] = found.clusters[item]
-        return Side(items, clusters)
 
 
 def read_study(
@@ -169,7 +141,7 @@ def read_study(
     """The results of a study that is done; written to results.json too. Errors: RunFolderError."""
     study = study.without(absent)
     arms = [arm for arm in study.arms if arm not in skipped]
-    reader = _Reader(study, out, arms)
+    reader = Reader(study, out, arms)
     costs = {arm: _costs(study, arm, out) for arm in arms}
     claims = [_claim(claim, reader, costs, skipped) for claim in study.claims]
     corrected = holm([each.p for each in claims])
@@ -178,36 +150,33 @@ def read_study(
         out,
         skipped,
         absent,
-        {arm: {cell: _cell(reader, arm, cell) for cell in study.cells} for arm in arms},
+        {arm: {cell: _cell(reader, arm, [cell.name], cell.shape) for cell in study.cells} for arm in arms},
+        {arm: {cell: _cell(reader, arm, study.of_role(cell.name), cell.shape) for cell in study.roles} for arm in arms},
         tuple(dataclasses.replace(each, holm=p) for each, p in zip(claims, corrected, strict=True)),
         costs,
+        {arm: _stops(study, arm, out) for arm in arms if study.arms[arm].early_stop},
     )
     write_json(out / RESULTS, found.to_json())
     return found
-
-
-def _answers(folder: Path, metrics: set[str]) -> _Answers:
-    records = read_records(folder)
-    return _Answers(
-        {record.id: record.cluster for record in records},
-        {record.id: record.task for record in records},
-        {metric: values(records, metric) for metric in metrics},
-    )
 
 
 def _costs(study: Study, arm: str, out: Path) -> dict[str, tuple[float, ...]]:
     """By name, one value a seed; none where nothing was trained."""
     if not study.arms[arm].trained:
         return {}
-    found = [read_json(Job(arm, seed).folder(out) / "resources.json") for seed in study.seeds]
+    found = [read_json(Job(arm, seed).folder(out) / RESOURCES) for seed in study.seeds]
     return {name: tuple(each[name] for each in found) for name in COSTS}
 
 
-def _cell(reader: _Reader, arm: str, cell: Cell) -> dict[str, Effect]:
+def _stops(study: Study, arm: str, out: Path) -> tuple[int, ...]:
+    return tuple(read_json(Job(arm, seed).folder(out) / STOPPED)["step"] for seed in study.seeds)
+
+
+def _cell(reader: Reader, arm: str, sets: Sequence[str], shape: Prompting) -> dict[str, Effect]:
     """Each metric's mean over seeds; a metric that applies to no item is absent."""
     found = {}
     for metric in reader.study.metrics:
-        sides = reader.sides(arm, [cell.name], cell.shape, metric)
+        sides = reader.sides(arm, sets, shape, metric)
         if all(any(value is not None for value in side.items.values()) for side in sides):
             found[metric] = _level(sides)
     return found
@@ -223,7 +192,7 @@ def _level(sides: Sequence[Side]) -> Effect:
 
 
 def _claim(
-    claim: Claim, reader: _Reader, costs: Mapping[str, Mapping[str, tuple[float, ...]]], skipped: Mapping[str, str]
+    claim: Claim, reader: Reader, costs: Mapping[str, Mapping[str, tuple[float, ...]]], skipped: Mapping[str, str]
 ) -> ClaimResult:
     for contrast in claim.contrasts:
         for arm in (contrast.arm, contrast.against):
@@ -241,10 +210,10 @@ def _claim(
         return ClaimResult(claim, (), why_not=str(error))
 
 
-def _compared(claim: Claim, reader: _Reader) -> ClaimResult:
+def _compared(claim: Claim, reader: Reader) -> ClaimResult:
     """Under the claim's prompting, beside it each arm's own, and what is left of it beyond the effect in domain."""
     arms, sets = reader.study.arms, reader.study.sets
-    domain = [name for name, each in sets.items() if each.role == "in-domain"]
+    domain = reader.study.of_role("in-domain")
     unseen = all(sets[name].role == "unseen" for name in claim.sets)
     effects = [_effect(claim, contrast, reader, claim.sets) for contrast in claim.contrasts]
     at_home = [_effect(claim, contrast, reader, domain) for contrast in claim.contrasts] if unseen and domain else []
@@ -265,7 +234,7 @@ def _natively(contrast: Contrast, shape: Any, against: Any) -> Contrast:
     return contrast.model_copy(update={"shape": shape, "against_shape": against})
 
 
-def _effect(claim: Claim, contrast: Contrast, reader: _Reader, sets: Sequence[str]) -> Effect:
+def _effect(claim: Claim, contrast: Contrast, reader: Reader, sets: Sequence[str]) -> Effect:
     arm = reader.sides(contrast.arm, sets, contrast.shape, claim.endpoint, claim.tasks)
     against = reader.sides(contrast.against, sets, contrast.against_shape, claim.endpoint, claim.tasks)
     return effect(arm, against, claim.measure)
@@ -286,5 +255,11 @@ def _saved(contrast: Contrast, name: str, costs: Mapping[str, Mapping[str, tuple
     return over_seeds([1 - mine / theirs for mine, theirs in pairs])
 
 
-def _plain(found: Mapping[str, Effect]) -> dict[str, Any]:
-    return {metric: dataclasses.asdict(each) for metric, each in found.items()}
+def _plain(table: Cells) -> dict[str, Any]:
+    return {
+        arm: {
+            cell.folder: {metric: dataclasses.asdict(each) for metric, each in found.items()}
+            for cell, found in cells.items()
+        }
+        for arm, cells in table.items()
+    }

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
 from rarl.runlog import read_json, read_rows
-from rarl.studies.design import COSTS, Cell, Claim, Contrast
+from rarl.studies.design import COSTS, Cell, Claim, Contrast, Study
 from rarl.studies.effects import Effect
-from rarl.studies.jobs import STOPPED, Job
 from rarl.studies.results import ClaimResult, StudyResults
 from rarl.studies.searching import SEARCH
 
@@ -30,12 +30,29 @@ class Table(NamedTuple):
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
 
+    def only(self, *columns: str) -> Table:
+        """With these columns."""
+        places = [self.header.index(name) for name in columns]
+        return Table(self.title, columns, [[row[place] for place in places] for row in self.rows])
+
 
 def claims_table(results: StudyResults) -> Table:
     """One line a contrast: the effect, what it was by native prompting, its p after Holm, and the verdict."""
     header = ("claim", "contrast", "effect", *BESIDE, "p (Holm)", "least effect", "verdict")
     rows = [row for number, each in enumerate(results.claims, start=1) for row in _claim_rows(number, each)]
     return Table("Claims", header, rows)
+
+
+def comparison_table(results: StudyResults) -> Table:
+    """The paper's table: each arm at home and on all that is unseen, with and without reasoning prompting."""
+    study, metric = results.study, results.study.metrics[0]
+    cells = [cell for cell in study.roles if cell.name in ("in-domain", "unseen")]
+    header = ("arm", *(f"{cell.name.replace('-', ' ')}, {cell.shape}" for cell in cells))
+    rows = [
+        (study.arms[arm].title, *(level(found[cell].get(metric)) for cell in cells))
+        for arm, found in results.roles.items()
+    ]
+    return Table(f"{metric.capitalize()} in domain and on unseen data, by prompting at inference", header, rows)
 
 
 def metric_table(results: StudyResults, metric: str, shape: str) -> Table:
@@ -59,44 +76,39 @@ def costs_table(results: StudyResults) -> Table:
     return Table("Costs of training", ("arm", *COSTS.values()), rows)
 
 
-def search_table(results: StudyResults) -> Table | None:
-    """What the search tried for each arm, in per cent, and what it took; None without one."""
-    search = results.study.search
-    if search is None:
-        return None
-    arms = read_json(results.folder / SEARCH)["arms"]
-    values = [f"{value:g}" for value in search.values]
+def search_table(study: Study, folder: Path) -> Table:
+    """What the search tried for each arm, in per cent, and what it took."""
+    assert study.search is not None
+    arms = read_json(folder / SEARCH)["arms"]
+    values = [f"{value:g}" for value in study.search.values]
     rows = [
-        (results.study.arms[arm].title, *(f"{100 * found['means'][v]:.1f}" for v in values), f"{found['chosen']:g}")
+        (study.arms[arm].title, *(f"{100 * found['means'][v]:.1f}" for v in values), f"{found['chosen']:g}")
         for arm, found in arms.items()
     ]
-    title = f"Search: {results.study.validation.metric} on validation data by {search.key}"
-    return Table(f"{title}, {len(search.seeds)} seeds", ("arm", *values, "taken"), rows)
+    title = f"Search: {study.validation.metric} on validation data by {study.search.key}"
+    return Table(f"{title}, {len(study.search.seeds)} seeds", ("arm", *values, "taken"), rows)
 
 
-def stops_table(results: StudyResults) -> Table | None:
-    """The steps at which arms were stopped early; None where none is."""
-    study = results.study
-    rows = []
-    for name, arm in study.arms.items():
-        if arm.early_stop and name in results.table:
-            files = (Job(name, seed).folder(results.folder) / STOPPED for seed in study.seeds)
-            rows.append((arm.title, ", ".join(str(read_json(file)["step"]) for file in files)))
-    return Table("Early stops, by seed", ("arm", "best step on validation data"), rows) if rows else None
+def stops_table(results: StudyResults) -> Table:
+    """The steps at which arms were stopped early."""
+    rows = [(results.study.arms[arm].title, ", ".join(map(str, steps))) for arm, steps in results.stops.items()]
+    return Table("Early stops, by seed", ("arm", "best step on validation data"), rows)
 
 
 def all_tables(results: StudyResults) -> Iterator[Table]:
     """Those of the page, in its order."""
     yield claims_table(results)
+    yield comparison_table(results)
     for metric in results.study.metrics:
         for shape in results.study.shapes:
             table = metric_table(results, metric, shape)
             if table.rows:
                 yield table
     yield costs_table(results)
-    for extra in (search_table(results), stops_table(results)):
-        if extra:
-            yield extra
+    if results.study.search:
+        yield search_table(results.study, results.folder)
+    if results.stops:
+        yield stops_table(results)
 
 
 def study_page(results: StudyResults) -> str:
@@ -105,7 +117,7 @@ def study_page(results: StudyResults) -> str:
     parts = [f"# Results of the study {study.name}", f"{how(results)}\n\n{READING}"]
     claims = enumerate(results.claims, start=1)
     parts += [f"Claim {number}: {each.claim.says}. {fixed(each.claim)}" for number, each in claims]
-    parts += [_markdown(table) for table in all_tables(results)]
+    parts += [markdown(table) for table in all_tables(results)]
     parts += [f"Skipped: {name} ({why})." for name, why in left_out(results).items()]
     return "\n\n".join(parts) + "\n"
 
@@ -191,6 +203,6 @@ def _cost(name: str, value: float) -> str:
     return form.format(value / unit)
 
 
-def _markdown(table: Table) -> str:
+def markdown(table: Table) -> str:
     lines: list[Sequence[Any]] = [table.header, ["---"] * len(table.header), *table.rows]
     return f"## {table.title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
