@@ -165,7 +165,7 @@ def test_a_path_that_cannot_be_opened_is_an_error(tmp_path):
             RunConfig.load(bad)
 
 
-@pytest.mark.parametrize("key", ["split", "limit", "seed", "root"])
+@pytest.mark.parametrize("key", ["split", "limit", "seed", "root", "without"])
 def test_an_option_with_a_key_of_its_own_is_refused(key):
     with pytest.raises(ConfigError, match=f"data.options cannot hold '{key}'"):
         RunConfig().override([f"data.options.{key}=1"])

@@ -51,6 +51,15 @@ class Lora(Section):
     targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
+class Without(Section):
+    """A data set whose images, by their pixels, no example may have."""
+
+    name: str
+    split: str = "train"
+    root: str = ""
+    options: dict[str, Any] = Field({})
+
+
 class Data(Section):
     name: str = "phantom"
     root: str = ""  # where the files are; empty: the hub, or nothing where none are needed
@@ -58,6 +67,7 @@ class Data(Section):
     limit: int | None = Field(None, ge=1)  # at most so many examples
     on_error: Literal["raise", "skip"] = "raise"
     options: dict[str, Any] = Field({})  # further arguments of the data set's own loader
+    without: Without | None = None
 
 
 class PromptSection(Section):
@@ -228,7 +238,7 @@ class RunConfig(Section):
             raise ValueError(f"reward.weights.{negative[0]} must be at least 0")
         if not any(weights.values()) and not self.reward.extra:
             raise ValueError("reward.weights has no positive weight: there is nothing to learn from")
-        taken = {"split", "root", "limit", "on_error", "seed", "name", "sampled"} & set(self.data.options)
+        taken = {"split", "root", "limit", "on_error", "seed", "name", "sampled", "without"} & set(self.data.options)
         if taken:
             raise ValueError(f"data.options cannot hold {min(taken)!r}, which has a key of its own (docs/data.md)")
         if wrong := _wrong_with(self.judge):

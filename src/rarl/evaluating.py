@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from rarl.config import Control, Eval, JudgeSection, RunConfig
 from rarl.data import Dataset, load_dataset
+from rarl.data.overlap import fingerprints
 from rarl.draws import Draws
 from rarl.environment import describe_environment
 from rarl.errors import ConfigError, JudgeError, RunFolderError, UnscoredError
@@ -155,7 +156,10 @@ def load_questions(config: RunConfig, split: str) -> Dataset:
 
 def load_split(config: RunConfig, split: str, limit: int | None, sampled: bool = False) -> Dataset:
     """A split of the configuration's data set; what was skipped is warned of."""
-    data = config.data
+    data, other = config.data, config.data.without
+    known: frozenset[str] = frozenset()
+    if other:
+        known = fingerprints(load_dataset(other.name, split=other.split, root=other.root, **other.options))
     dataset = load_dataset(
         data.name,
         split=split,
@@ -164,8 +168,12 @@ def load_split(config: RunConfig, split: str, limit: int | None, sampled: bool =
         on_error=data.on_error,
         seed=config.run.seed,
         sampled=sampled,
+        without=known,
         **data.options,
     )
+    if other:
+        note = "%s %s: left out %d whose image %s has"
+        logger.info(note, data.name, split, dataset.overlapping, other.name)
     if dataset.skipped:
         where, why = dataset.skipped[0]
         logger.warning("%s %s: skipped %d (first: %s: %s)", data.name, split, len(dataset.skipped), where, why)

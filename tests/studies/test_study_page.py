@@ -28,14 +28,18 @@ def results(tmp_path):
         '{"python": "3", "cpus": 2, "cpu": "one", "packages": {"torch": "2", "transformers": "5", "peft": "0"}}'
     )
     (tmp_path / "sessions.jsonl").write_text('{"jobs": 1, "seconds": 61.0}\n')
-    cells = {cell: {"accuracy": effect(0.661, 0.62, 0.702)} for cell in study.cells}
+    cells, roles = (
+        {cell: {"accuracy": effect(*mean)} for cell in found}
+        for found, mean in ((study.cells, (0.661, 0.62, 0.702)), (study.roles, (0.55, 0.5, 0.6)))
+    )
     claims = (
         claim("first", effect(0.12, 0.05, 0.19), native=(effect(0.3, 0.2, 0.4),)),
         claim("second", effect(-0.12, -0.19, -0.05), effect(0.1, 0.05, 0.15)),
         claim("third", effect(0.01, -0.05, 0.07)),
         claim("fourth", why_not="sft was skipped: it lacks <facts>"),
     )
-    return StudyResults(study, tmp_path, {"sft": "8 of 8 have no rationale"}, {}, {"rl": cells}, claims, {"rl": {}})
+    skipped = {"sft": "8 of 8 have no rationale"}
+    return StudyResults(study, tmp_path, skipped, {}, {"rl": cells}, {"rl": roles}, claims, {"rl": {}}, {})
 
 
 class Links(HTMLParser):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -11,6 +11,7 @@ from typing import Any, NoReturn, overload
 
 from rarl.data.checking import trouble
 from rarl.data.images import Checkable
+from rarl.data.overlap import sharing_none
 from rarl.draws import Draws
 from rarl.errors import DataError, RarlError
 from rarl.registry import datasets, nearest, told
@@ -24,7 +25,8 @@ SAMPLE = Draws(0).at("sample")  # of no run's seed: runs are compared on the sam
 class Dataset(Sequence[Example]):
     """The examples of a split, and what was left out of it as (where, why).
 
-    `drawn_from` is how many the split has where these are a sample of it.
+    `drawn_from` is how many the split has where these are a sample of it; `overlapping` were left out since another set
+    has an image of theirs.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Dataset(Sequence[Example]):
     examples: tuple[Example, ...] = field(repr=False)
     skipped: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     drawn_from: int | None = None
+    overlapping: int = 0
 
     @overload
     def __getitem__(self, index: int) -> Example: ...
@@ -61,6 +64,7 @@ def load_dataset(
     on_error: str = "raise",
     seed: int = 0,
     sampled: bool = False,
+    without: Collection[str] = (),
     **options: Any,
 ) -> Dataset:
     """A split of a data set: one that ships, one that was registered, or "file.py:function".
@@ -72,6 +76,7 @@ def load_dataset(
 
     A `limit` takes the first examples; with `sampled` it draws them from the whole split by their ids, the same ones
     each time, and keeps their order. A loader that names both limit and seed draws its examples itself: it is believed.
+    `without` holds fingerprints (`rarl.data.overlap`) of images whose examples are left out.
 
     Errors: DataError, also where nothing is left; RarlError for an unknown name.
     """
@@ -87,14 +92,15 @@ def load_dataset(
         found = loader(split, **accepted)
         shuffled = _Shuffled(found) if sampled and isinstance(found, Iterable) else None
         sound = _sound(found if shuffled is None else shuffled.items, f"{name} {split}", problem)
+        apart, overlapping = sharing_none(sound, without)
         total = limit or (len(found) if isinstance(found, Sequence) else None)
-        examples = tuple(progress(islice(sound, limit), "checking images", total=total))
+        examples = tuple(progress(islice(apart, limit), "checking images", total=total))
     if not examples:
-        raise DataError(f"data set {name!r}, split {split!r}, has no example to use{_first(skipped)}")
+        raise DataError(f"data set {name!r}, split {split!r}, has no example to use{_first(skipped, overlapping)}")
     if shuffled is None:
-        return Dataset(name, split, examples, tuple(skipped))
+        return Dataset(name, split, examples, tuple(skipped), overlapping=len(overlapping))
     drawn_from = len(shuffled.items) if limit == len(examples) < len(shuffled.items) else None
-    return Dataset(name, split, shuffled.in_order(examples), tuple(skipped), drawn_from)
+    return Dataset(name, split, shuffled.in_order(examples), tuple(skipped), drawn_from, len(overlapping))
 
 
 class _Shuffled:
@@ -169,7 +175,9 @@ def _refusal(image: Checkable) -> str | None:
     return None
 
 
-def _first(skipped: Sequence[tuple[str, str]]) -> str:
+def _first(skipped: Sequence[tuple[str, str]], overlapping: Sequence[str]) -> str:
+    if overlapping:
+        return f": {len(overlapping)} share an image with the set that data.without names"
     if not skipped:
         return "; check data.split and data.root"
     where, why = skipped[0]

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, Self
 import tomli_w
 from pydantic import Field, model_validator
 
-from rarl.config import Control, RunConfig
+from rarl.config import Control, RunConfig, Without
 from rarl.errors import ConfigError
 from rarl.evaluation.protocols import ALL
 from rarl.registry import nearest
@@ -62,11 +62,12 @@ class StudySet(Section):
     """Questions that every arm is asked."""
 
     title: str
-    role: Literal["in-domain", "unseen", "forgetting", "control"]
+    role: Literal["in-domain", "unseen", "forgetting", "control", "subset"]  # subset: of another set, pooled with none
     split: str
     data: str = ""  # empty: the data set of the training examples
     root: str = ""
     options: dict[str, Any] = Field({})
+    without: Without | None = None  # left out are questions whose images that set has
     control: Control = Control.NONE
     optional: bool = False  # left out, by name, where its data are not there
 
@@ -191,6 +192,7 @@ class Study(Section):
             "split": found.split,
             "root": found.root if own else config.data.root,
             "options": {**({} if own else config.data.options), **found.options},
+            "without": found.without and found.without.model_dump(),
         }
         changes = {
             "model": {"adapter": adapter},
