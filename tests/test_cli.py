@@ -123,6 +123,16 @@ def test_plan_of_what_does_not_fit_exits_with_1(command):
     assert "DOES NOT FIT" in out
 
 
+def test_plan_of_an_arm_of_a_study(command):
+    given = ("--memory", "2GB", "--prompt-tokens", 60)
+    code, out, err = command("plan", "configs/study-embedded.toml", "--arm", "rarl", *given)
+    assert (code, err) == (0, "")
+    assert "Fits" in out
+    code, out, err = command("plan", "configs/study-embedded.toml", "--arm", "ral", *given)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "has no arm 'ral'; did you mean 'rarl'?" in err
+
+
 def test_a_memory_that_is_none_is_one_line(command):
     code, out, err = command("plan", "configs/quickstart.toml", "--memory", "40 parsecs")
     assert (code, out, err.count("\n")) == (2, "", 1)

@@ -13,6 +13,7 @@ from rarl.config import RunConfig
 from rarl.errors import ConfigError, ModelError
 from rarl.planning import Plan, parse_memory, plan, plan_notes, plan_tables, workload
 from rarl.policy.footprint import MOST, footprint, needed_bytes
+from rarl.studies import load_study
 
 TINY = ["model.base=tiny", "rollout.max_new_tokens=32", "data.limit=100", "eval.limit=20"]
 
@@ -159,3 +160,23 @@ def test_what_cannot_be_planned_is_told(tmp_path: Path) -> None:
     if not torch.cuda.is_available():
         with pytest.raises(ModelError, match="no CUDA device"):
             plan(RunConfig().override([*TINY, "model.device=cuda"]))
+
+
+def test_qwen2_vl_2b_is_planned_where_the_hub_is_out_of_reach(qwen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(base: str) -> None:
+        raise ModelError(f"{base} cannot be fetched")
+
+    config = RunConfig().override(["model.device=cuda", "model.base=Qwen/Qwen2-VL-2B-Instruct"])
+    there = plan(config.override([f"model.base={qwen}"]), memory="40GB")
+    monkeypatch.setattr("rarl.planning.require_supported", unreachable)
+    assert plan(config, memory="40GB").phases == there.phases
+    with pytest.raises(ModelError, match=r"nobody/knows cannot be fetched"):
+        plan(config.override(["model.base=nobody/knows"]), memory="40GB")
+
+
+@pytest.mark.parametrize("file", ["study-medical.toml", "study-medical-silvar.toml"])
+def test_every_arm_of_the_medical_studies_fits_a_card_of_40_gb(file: str, qwen: str) -> None:
+    study = load_study(Path(__file__).parents[1] / "configs" / file)
+    for arm in study.arms:
+        config = study.config(arm, study.seeds[0]).override([f"model.base={qwen}", "model.device=cuda"])
+        assert plan(config, memory="40GB").fits, arm

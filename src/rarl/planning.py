@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from rarl.config import Model, RunConfig
-from rarl.errors import ConfigError
+from rarl.errors import ConfigError, ModelError
 from rarl.policy.footprint import (
     GAPS,
     MOST,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("rarl")
 
 TEXT_TOKENS = 128  # of a prompt, beside its image: chat template, question, instruction
+SHIPPED = {"Qwen/Qwen2-VL-2B-Instruct": "qwen2-vl-2b.json"}  # in rarl/assets/shapes
 IMAGES = 1000  # of a split of evaluation that is not limited
 UNITS = {"MB": 10**6, "GB": 10**9, "TB": 10**12, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")  # of a container
@@ -79,7 +82,7 @@ def plan(config: RunConfig, *, memory: str = "", prompt_tokens: int | None = Non
     given = parse_memory(memory) if memory else None
     device = _device(config.model, given)
     dtype = pick_dtype(config.model.dtype, device)
-    base = require_supported(config.model.base)
+    base = _base(config.model.base)
     sizes = sizes_of(base, config.lora, dtype, device, quantised=config.model.quantization == "4bit")
     load = workload(config, prompt_tokens)
     phases = footprint(sizes, load)
@@ -95,6 +98,19 @@ def plan(config: RunConfig, *, memory: str = "", prompt_tokens: int | None = Non
         needed=needed_bytes(sizes, phases),
         limits=tuple(_limits(sizes, load, room)),
     )
+
+
+def _base(name: str) -> Any:
+    """The base's configuration; of one whose shape ships with the package, where it can't be had, that. ModelError else."""
+    from transformers import Qwen2VLConfig
+
+    try:
+        return require_supported(name)
+    except ModelError:
+        if name not in SHIPPED:
+            raise
+    shape = files("rarl.assets").joinpath("shapes", SHIPPED[name])
+    return Qwen2VLConfig(**json.loads(shape.read_text(encoding="utf-8")))
 
 
 def settled(config: RunConfig) -> RunConfig:

@@ -36,6 +36,18 @@ def load_config(path: Path, overrides: Sequence[str] | None) -> RunConfig:
     return RunConfig.load(path, overrides or ())
 
 
+def load_arm(path: Path, name: str, overrides: Sequence[str] | None) -> RunConfig:
+    """An arm of a study's file, under its first seed, with the settings of `--set`. Errors: ConfigError."""
+    from rarl.errors import ConfigError
+    from rarl.registry import nearest
+    from rarl.studies.design import load_study
+
+    study = load_study(path)
+    if name not in study.arms:
+        raise ConfigError(f"{path} has no arm {name!r}{nearest(name, study.arms)} Its arms: {', '.join(study.arms)}")
+    return study.config(name, study.seeds[0]).override(overrides or ())
+
+
 def print_rows(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table of texts."""
     from rich.table import Table

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rarl.cli.shared import ConfigFile, NeededConfig, Out, Overrides, app, load_config, print_rows, print_table
+from rarl.cli.shared import ConfigFile, NeededConfig, Out, Overrides, app, load_arm, load_config, print_rows, print_table
 from rarl.errors import ConfigError
 from rarl.terminal import starting
 
@@ -43,9 +43,10 @@ def plan(
     prompt_tokens: Annotated[
         int | None, typer.Option(help="The longest prompt's [default: model.max_vision_tokens and 128 of text].")
     ] = None,
+    arm: Annotated[str, typer.Option(help="CONFIG is a study's file: plan this arm of it.")] = "",
 ) -> None:
     """Tell the memory that training needs, and what fits; exit code 1 if the config doesn't. Nothing is loaded."""
-    settings = load_config(config, overrides)
+    settings = load_arm(config, arm, overrides) if arm else load_config(config, overrides)
     with starting():
         from rarl import planning
 
