@@ -2,10 +2,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from data.published_sets import write_lines, write_pictures, zip_pictures
 from hypothesis import given
 from hypothesis import strategies as st
 
+from published_sets import write_lines, write_pictures, zip_pictures
 from rarl.data import load_dataset
 from rarl.data.medxpertqa import CHOICES
 from rarl.errors import DataError
@@ -87,7 +87,7 @@ def test_bad_rows(root: Path, change: dict[str, Any], why: str) -> None:
 
 
 def test_missing_files(root: Path) -> None:
-    with pytest.raises(DataError, match=r"has no MM/test\.jsonl; put there MM/dev\.jsonl"):
+    with pytest.raises(DataError, match=r"has no MM/test\.jsonl; data\.root must be a folder with MM/dev\.jsonl"):
         load_dataset("medxpertqa-mm", split="test", root=str(root))
     with pytest.raises(DataError, match="no split 'train'"):
         load_dataset("medxpertqa-mm", root=str(root))

@@ -2,8 +2,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from data.published_sets import picture
 
+from published_sets import picture
 from rarl.data import load_dataset
 from rarl.errors import DataError
 from rarl.types import QuestionKind

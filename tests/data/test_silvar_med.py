@@ -3,8 +3,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from data.published_sets import write_json, write_lines, write_pictures
 
+from published_sets import write_json, write_lines, write_pictures
 from rarl.data import load_dataset
 from rarl.errors import DataError
 
@@ -50,7 +50,7 @@ def test_a_table_of_any_form(root: Path, form: str) -> None:
     assert data[1].images[0].read().getpixel((0, 0)) == (10, 10, 10)
     [item] = load_dataset("silvar-med", split="test", root=str(path), split_column="part")
     assert item.id == "silvar-med-1"
-    with pytest.raises(DataError, match="no split 'dev'. Splits: test, train"):
+    with pytest.raises(DataError, match=r"no split 'dev'\. Splits: test, train"):
         load_dataset("silvar-med", split="dev", root=str(root), split_column="part")
 
 

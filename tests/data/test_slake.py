@@ -2,8 +2,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from data.published_sets import write_json, write_pictures, zip_pictures
 
+from published_sets import write_json, write_pictures, zip_pictures
 from rarl.data import load_dataset
 from rarl.errors import DataError
 from rarl.types import QuestionKind
@@ -90,7 +90,9 @@ def test_a_bad_row_is_named_or_skipped(root: Path) -> None:
 
 
 def test_missing_files(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"has no train\.json; put there train\.json, validation\.json"):
+    with pytest.raises(
+        DataError, match=r"has no train\.json; data\.root must be a folder with train\.json, validation\.json"
+    ):
         load_dataset("slake", root=str(tmp_path))
     write_json(tmp_path / "train.json", [{"qid": 1, "question": "?"}])
     with pytest.raises(DataError, match=r"lacks the field\(s\) answer, img_name, q_lang; it has qid, question"):

@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pytest
-from data.published_sets import write_pictures, zip_pictures
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from published_sets import write_pictures, zip_pictures
 from rarl.data import load_dataset
 from rarl.data.vqa_med import REFERENCES, _rows
 from rarl.errors import DataError

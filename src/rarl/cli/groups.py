@@ -31,8 +31,8 @@ def list_data(
         return
     rows = []
     for name, known in sets.items():
-        sizes = (f"{split}\u00a0{count:,}" for split, count in known.get("questions", {}).items())
-        rows.append((name, known.get("about", ""), ", ".join(sizes), known.get("licence", "")))
+        sizes = "\n".join(f"{split} {count:,}" for split, count in known.get("questions", {}).items())
+        rows.append((name, known.get("about", ""), sizes, known.get("licence", "")))
     print_rows("Data sets", ("name", "about", "questions", "licence"), rows)
 
 

@@ -46,7 +46,7 @@ def load(split: str, *, root: str = "", task: str = "medical_task", problem: Pro
     folder = folder_at(root, LAYOUT) if root else fetch_files(HUB, ("MM/*.jsonl", "images.zip"), LAYOUT)
     path = folder / "MM" / f"{split}.jsonl"
     if not path.is_file():
-        raise DataError(f"data.root: {folder} has no MM/{split}.jsonl; put there {LAYOUT}")
+        raise DataError(f"{folder} has no MM/{split}.jsonl; data.root must be a folder with {LAYOUT}")
     rows = read_table(path)
     needs(COLUMNS, rows, path)
     images = images_in("images", folder, path.parent)

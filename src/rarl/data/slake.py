@@ -1,4 +1,4 @@
-"""SLAKE (Liu et al. 2021, doi:10.1109/ISBI48211.2021.9434010): questions in English and Chinese about CT, MRI and X-ray.
+"""SLAKE (Liu et al. 2021, doi:10.1109/ISBI48211.2021.9434010): CT, MRI and X-ray, asked about in English and Chinese.
 
 The authors' form and the hub's (BoKelvin/SLAKE) are the same files, but for the name of the validation split.
 """
@@ -54,7 +54,7 @@ def _table(folder: Path, split: str) -> Path:
     for name in FILES[split]:
         if (folder / name).is_file():
             return folder / name
-    raise DataError(f"data.root: {folder} has no {FILES[split][0]}; put there {LAYOUT}")
+    raise DataError(f"{folder} has no {FILES[split][0]}; data.root must be a folder with {LAYOUT}")
 
 
 def _example(row: Values, images: ImageFolder) -> Example:
