@@ -259,7 +259,11 @@ def test_a_usage_error_is_plain_and_exit_code_2(command):
 
 
 def test_data_list(command):
-    assert {"phantom", "vqa-rad"} <= set(command("data", "list")[1].split())
+    _, out, _ = command("data", "list")
+    assert {"phantom", "vqa-rad", "slake", "pathvqa", "vqa-med-2019", "medxpertqa-mm"} <= set(out.split())
+    assert max(map(len, out.splitlines())) <= 80
+    known = json.loads(command("data", "list", "--json")[1])
+    assert known["slake"]["questions"] == {"train": 4919, "validation": 1053, "test": 1061}
 
 
 ROW = {"question": "Is there an effusion?", "gold": "yes", "options": None}

@@ -131,7 +131,15 @@ def told(error: BaseException) -> str:
 
 datasets: Registry[Callable[..., Any]] = Registry(
     "data set",
-    {"phantom": "rarl.data.phantom:load", "vqa-rad": "rarl.data.vqa_rad:load"},
+    {
+        "phantom": "rarl.data.phantom:load",
+        "vqa-rad": "rarl.data.vqa_rad:load",
+        "slake": "rarl.data.slake:load",
+        "pathvqa": "rarl.data.pathvqa:load",
+        "vqa-med-2019": "rarl.data.vqa_med:load",
+        "medxpertqa-mm": "rarl.data.medxpertqa:load",
+        "silvar-med": "rarl.data.silvar_med:load",
+    },
 )
 rewards: Registry[Callable[..., list[float | None]]] = Registry(
     "reward",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rarl.cli.shared import Root, app, print_table
+from rarl.cli.shared import Root, app, print_rows, print_table
 from rarl.errors import RunFolderError
 from rarl.terminal import starting
 
@@ -18,11 +19,21 @@ app.add_typer(bench_app, name="bench")
 
 
 @data_app.command("list")
-def list_data() -> None:
+def list_data(
+    as_json: Annotated[bool, typer.Option("--json", help="All that is known of them, citations too, as JSON.")] = False,
+) -> None:
     """The data sets that can be asked for by name."""
-    from rarl.registry import datasets
+    from rarl.data.catalogue import catalogue
 
-    print("\n".join(datasets.names()))
+    sets = catalogue()
+    if as_json:
+        print(json.dumps(sets, indent=2, ensure_ascii=False))
+        return
+    rows = []
+    for name, known in sets.items():
+        sizes = "\n".join(f"{split} {count:,}" for split, count in known.get("questions", {}).items())
+        rows.append((name, known.get("about", ""), sizes, known.get("licence", "")))
+    print_rows("Data sets", ("name", "about", "questions", "licence"), rows)
 
 
 @data_app.command("show")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -19,6 +23,7 @@ from rarl.errors import DataError
 # Only formats that Pillow decodes by itself: no EPS, which would start Ghostscript on a stranger's file.
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
 MAX_ASPECT = 200  # longer side : shorter; the models' image processor takes no more
+MAX_BYTES = 500_000_000  # of one image, unpacked from an archive
 MAX_PIXELS = 80_000_000  # 240 MB as RGB; what claims more is taken for a decompression bomb
 
 # What Pillow's decoders raise on damaged files.
@@ -77,6 +82,41 @@ class BytesImage:
 
     def check(self) -> None:
         _check(io.BytesIO(self.data), self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class ZippedImage:
+    """An image in a zip archive, which stays packed: a member is read when it is asked for."""
+
+    archive: Path
+    member: str
+
+    @property
+    def name(self) -> str:
+        return Path(self.member).name
+
+    def read(self) -> Image.Image:
+        return _read(self._bytes(), f"{self.archive}/{self.member}")
+
+    def check(self) -> None:
+        _check(self._bytes(), f"{self.archive}/{self.member}")
+
+    def _bytes(self) -> io.BytesIO:
+        try:
+            opened = _archive(self.archive, os.getpid())
+            if opened.getinfo(self.member).file_size > MAX_BYTES:
+                raise DataError(f"{self.archive}/{self.member} has more than the {MAX_BYTES:,} bytes that are read")
+            return io.BytesIO(opened.read(self.member))
+        except KeyError:
+            raise DataError(f"{self.archive} has no {self.member!r}") from None
+        except (BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, zlib.error) as error:
+            raise DataError(f"{self.archive}/{self.member} cannot be unpacked: {error}") from None
+
+
+@lru_cache(maxsize=4)
+def _archive(path: Path, process: int) -> ZipFile:
+    """An archive, opened once in each process: a forked one would share the place in the file."""
+    return ZipFile(path)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

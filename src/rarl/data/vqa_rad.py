@@ -7,8 +7,6 @@ disjoint-test share no image and no case.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,20 +15,32 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from rarl.data.images import BytesImage, FileImage
+from rarl.data.images import BytesImage
 from rarl.data.loading import Problem, refuse
+from rarl.data.published import (
+    ImageFolder,
+    Values,
+    check_split,
+    fetch_tables,
+    folder_at,
+    image_folder,
+    image_within,
+    needs,
+    read_table,
+    tables_in,
+    text,
+    with_image_bytes,
+)
 from rarl.data.splits import disjoint
 from rarl.draws import Draws
 from rarl.errors import DataError
-from rarl.extras import needed_for
 from rarl.grading import derive_kind
-from rarl.hub import go_offline_if_unreachable
-from rarl.registry import nearest
 from rarl.types import Example
 
 HUB = "flaviagiammarino/vqa-rad"
 JSON_NAME = "VQA_RAD Dataset Public.json"
 IMAGE_FOLDER = "VQA_RAD Image Folder"
+IMAGES_MISSING = f"put {IMAGE_FOLDER!r} beside them"
 LAYOUT = f"{JSON_NAME!r} and {IMAGE_FOLDER!r} (from https://osf.io/89kps), or a download of the hub's {HUB}"
 COLUMNS = {"qid", "phrase_type", "image_name", "question", "answer"}
 SHARES = {"disjoint-train": 0.8, "disjoint-test": 0.2}
@@ -55,8 +65,7 @@ def load(split: str, *, root: str = "", split_seed: int = 0, problem: Problem = 
     splits depend on `split_seed` alone, not on a run's seed: a later evaluation must find the same test images. Bad
     rows go to `problem`. Errors: DataError.
     """
-    if split not in SPLITS:
-        raise DataError(f"vqa-rad has no split {split!r}{nearest(split, SPLITS)} Splits: {', '.join(SPLITS)}")
+    check_split("vqa-rad", split, SPLITS)
     rows = _rows(root)
     if split in SHARES:
         regions = {row.case: row.region for row in rows}
@@ -72,14 +81,12 @@ def load(split: str, *, root: str = "", split_seed: int = 0, problem: Problem = 
 
 def _rows(root: str) -> list[_Row]:
     if not root:
-        return _hub_rows(_from_hub(), HUB)
-    folder = Path(root).expanduser()
-    if not folder.exists():
-        raise DataError(f"data.root: {folder} does not exist; it must hold {LAYOUT}")
+        return _hub_rows(fetch_tables(HUB, LAYOUT), HUB)
+    folder = folder_at(root, LAYOUT)
     table = folder if folder.is_file() else _find_table(folder)
     if table is not None:
         return _authors_rows(table, _read_table(table))
-    return _hub_rows(_from_copy(folder), str(folder))
+    return _hub_rows(tables_in(folder, ("train", "test"), "VQA-RAD", LAYOUT), str(folder))
 
 
 # --- the authors' form
@@ -101,21 +108,15 @@ def _find_table(folder: Path) -> Path | None:
     return fitting[0] if fitting else None
 
 
-def _read_table(path: Path) -> list[Mapping[str, Any]]:
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is not a JSON file: {' '.join(str(error).split())}") from None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise DataError(f"{path} must hold a list of objects, one a question, as VQA-RAD is published")
-    missing = COLUMNS - set().union(*rows) if rows else set()
-    if missing:
-        raise DataError(f"{path} lacks the field(s) {', '.join(sorted(missing))} of VQA-RAD's published form")
+def _read_table(path: Path) -> list[Values]:
+    rows = read_table(path)
+    needs(COLUMNS, rows, path)
     return rows
 
 
-def _authors_rows(path: Path, table: list[Mapping[str, Any]]) -> list[_Row]:
-    images = _image_folder(path.parent, {str(row.get("image_name")) for row in table}) if table else path.parent
+def _authors_rows(path: Path, table: list[Values]) -> list[_Row]:
+    names = {str(row.get("image_name")) for row in table}
+    images = ImageFolder(image_folder(path.parent, names, IMAGES_MISSING) if table else path.parent)
     cases: dict[str, str] = {}  # an image has one case; where rows disagree (numbers filled down a column), the first
     rows = []
     for number, values in enumerate(table):
@@ -133,16 +134,14 @@ def _authors_rows(path: Path, table: list[Mapping[str, Any]]) -> list[_Row]:
     return rows
 
 
-def _authors_example(values: Mapping[str, Any], images: Path) -> Example | DataError:
+def _authors_example(values: Values, images: ImageFolder) -> Example | DataError:
     try:
-        image = _text(values, "image_name")
-        question, answer = _text(values, "question"), _answer(values)
-        if Path(image).name != image:
-            raise DataError(f"image_name {image!r} leads out of the image folder")
+        image = text(values, "image_name")
+        question, answer = text(values, "question"), _answer(values)
         return Example(
-            id=f"vqa-rad-{_text(values, 'qid')}",
+            id=f"vqa-rad-{text(values, 'qid')}",
             cluster=image,
-            images=(FileImage(images / image),),
+            images=(images.image(image),),
             question=question,
             answer=answer,
             kind=derive_kind(question, answer, ()),
@@ -153,31 +152,12 @@ def _authors_example(values: Mapping[str, Any], images: Path) -> Example | DataE
         return error
 
 
-def _image_folder(root: Path, names: set[str]) -> Path:
-    """The folder at or under `root` that has most of the named images."""
-    folders = [root, *sorted(path for pattern in ("*/", "*/*/") for path in root.glob(pattern))]
-    found = {folder: len(names & {path.name for path in folder.iterdir()}) for folder in folders}
-    best = max(found, key=lambda folder: found[folder])
-    if not found[best]:
-        raise DataError(f"{root} has the questions, but no folder with their images; put {IMAGE_FOLDER!r} beside them")
-    return best
-
-
-def _text(values: Mapping[str, Any], key: str) -> str:
-    """A field as clean text; numbers are written out. DataError if there is none."""
-    value = values.get(key)
-    text = " ".join(str(value).split()) if isinstance(value, str | int | float) else ""
-    if text in ("", "NULL") or value != value:  # NaN is what pandas writes where nothing was
-        raise DataError(f"it has no {key}")
-    return text
-
-
-def _answer(values: Mapping[str, Any]) -> str:
+def _answer(values: Values) -> str:
     """The answer as clean text. A tab stands between the members of a list ("Heart \\tlungs"): it becomes a comma."""
     value = values.get("answer")
     if isinstance(value, str):
         values = {"answer": ", ".join(part.strip() for part in value.split("\t") if part.strip())}
-    return _text(values, "answer")
+    return text(values, "answer")
 
 
 @cache
@@ -185,16 +165,16 @@ def _codes() -> dict[str, dict[str, str]]:
     return tomllib.loads(files("rarl.data").joinpath("vqa_rad.toml").read_text(encoding="utf-8"))
 
 
-def _region(values: Mapping[str, Any]) -> str | None:
+def _region(values: Values) -> str | None:
     return next(_names(values, "image_organ"), None)
 
 
-def _task(values: Mapping[str, Any]) -> str | None:
+def _task(values: Values) -> str | None:
     """The question's type; several ("POS, PRES") in one order, joined by "+"."""
     return "+".join(sorted(set(_names(values, "question_type")))) or None
 
 
-def _names(values: Mapping[str, Any], key: str) -> Iterator[str]:
+def _names(values: Values, key: str) -> Iterator[str]:
     """What the codes in a field mean; a code that isn't known stands for itself."""
     for code in str(values.get(key) or "").split(","):
         if code.strip() not in ("", "NULL"):
@@ -204,58 +184,21 @@ def _names(values: Mapping[str, Any], key: str) -> Iterator[str]:
 # --- the hub's form
 
 
-def _from_hub() -> Any:
-    with needed_for(f"fetching {HUB}"):
-        import datasets
-
-    go_offline_if_unreachable()
-    try:
-        return datasets.load_dataset(HUB)
-    except (OSError, ValueError) as error:  # no network, a proxy, an incomplete cache
-        reason = str(error).splitlines()[0]
-        raise DataError(f"cannot fetch {HUB} ({reason}); pass data.root, a folder with {LAYOUT}") from None
-
-
-def _from_copy(folder: Path) -> Any:
-    saved = (folder / "dataset_dict.json").is_file()
-    tables = {split: _parquet(folder, split) for split in ("train", "test")}
-    if not saved and not all(tables.values()):
-        raise DataError(f"data.root: {folder} holds no copy of VQA-RAD; put there {LAYOUT}")
-    with needed_for(f"data.root: reading {folder}, a copy of the hub's version,"):
-        import datasets
-
-    return datasets.load_from_disk(str(folder)) if saved else datasets.load_dataset("parquet", data_files=tables)
-
-
-def _parquet(folder: Path, split: str) -> list[str]:
-    """The split's files where a download of the hub's repository has them; nothing else of the folder is looked at."""
-    return sorted(str(path) for place in (folder, folder / "data") for path in place.glob(f"{split}*.parquet"))
-
-
-def _hub_rows(published: Any, source: str) -> list[_Row]:
-    import datasets
-
+def _hub_rows(published: Mapping[str, Any], source: str) -> list[_Row]:
     rows = []
     images: dict[bytes, BytesImage] = {}
     for official in ("train", "test"):
-        if official not in published or not {"image", "question", "answer"} <= set(published[official].column_names):
-            raise DataError(f"{source} must have a split {official!r} with the columns image, question, answer")
-        table = published[official].cast_column("image", datasets.Image(decode=False))
-        for number, values in enumerate(table):
+        for number, values in enumerate(with_image_bytes(published, official, source)):
             example = _hub_example(values, f"vqa-rad-{official}-{number}", images)
             case = example.cluster if isinstance(example, Example) else ""
             rows.append(_Row(f"{source} {official}, row {number}", official, case, None, example))
     return rows
 
 
-def _hub_example(values: Mapping[str, Any], row_id: str, images: dict[bytes, BytesImage]) -> Example | DataError:
+def _hub_example(values: Values, row_id: str, images: dict[bytes, BytesImage]) -> Example | DataError:
     try:
-        question, answer = _text(values, "question"), _answer(values)
-        data = (values["image"] or {}).get("bytes")
-        if not data:
-            raise DataError("it has no image")
+        question, answer = text(values, "question"), _answer(values)
+        image = image_within(values, images)  # the rows don't say which of them share one
     except DataError as error:
         return error
-    # The rows don't say which of them share an image: the hash of its bytes does.
-    image = images.setdefault(data, BytesImage(data, hashlib.sha256(data).hexdigest()[:16]))
     return Example(row_id, image.name, (image,), question, answer, kind=derive_kind(question, answer, ()))

@@ -1,0 +1,80 @@
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from published_sets import write_json, write_lines, write_pictures
+from rarl.data import load_dataset
+from rarl.errors import DataError
+
+ROWS: list[dict[str, Any]] = [
+    {
+        "image": "xmlab1/source.jpg",
+        "question": "What disease is seen?",
+        "answer": "Pneumonia",
+        "rationale": "The right lower lung is white, so pneumonia.",
+        "part": "train",
+    },
+    {
+        "image": "xmlab2/source.jpg",
+        "question": "Is the heart large?",
+        "answer": "Yes",
+        "rationale": "It fills\nmore than half of the chest.",
+        "part": "test",
+    },
+]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_pictures(tmp_path / "images", [row["image"] for row in ROWS])
+    return tmp_path
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl", "csv"])
+def test_a_table_of_any_form(root: Path, form: str) -> None:
+    path = root / f"silvar.{form}"
+    if form == "csv":
+        with path.open("w", newline="") as file:
+            table = csv.DictWriter(file, list(ROWS[0]))
+            table.writeheader()
+            table.writerows(ROWS)
+    else:
+        (write_json if form == "json" else write_lines)(path, ROWS)
+    data = load_dataset("silvar-med", root=str(root))
+    assert [item.id for item in data] == ["silvar-med-0", "silvar-med-1"]
+    assert [item.cluster for item in data] == ["xmlab1/source.jpg", "xmlab2/source.jpg"]
+    assert [item.answer for item in data] == ["Pneumonia", "Yes"]
+    assert data[1].rationale == "It fills more than half of the chest."
+    assert data[1].images[0].read().getpixel((0, 0)) == (10, 10, 10)
+    [item] = load_dataset("silvar-med", split="test", root=str(path), split_column="part")
+    assert item.id == "silvar-med-1"
+    with pytest.raises(DataError, match=r"no split 'dev'\. Splits: test, train"):
+        load_dataset("silvar-med", split="dev", root=str(root), split_column="part")
+
+
+def test_columns_of_other_names(root: Path) -> None:
+    rows = [{"img": row["image"], "q": row["question"], "a": row["answer"], "why": row["rationale"]} for row in ROWS]
+    write_json(root / "silvar.json", rows)
+    with pytest.raises(
+        DataError, match=r"lacks the field\(s\) answer, image, question, rationale; it has a, img, q, why"
+    ):
+        load_dataset("silvar-med", root=str(root))
+    data = load_dataset("silvar-med", root=str(root), image="img", question="q", answer="a", rationale="why")
+    assert [item.question for item in data] == [row["question"] for row in ROWS]
+
+
+def test_what_is_missing_is_said(root: Path) -> None:
+    with pytest.raises(DataError, match=r"not on the hub; pass data\.root, a folder with a table"):
+        load_dataset("silvar-med")
+    with pytest.raises(DataError, match="holds 0 tables; give a table"):
+        load_dataset("silvar-med", root=str(root))
+    write_json(root / "a.json", [*ROWS, ROWS[0] | {"rationale": ""}])
+    with pytest.raises(DataError, match=r"a\.json, row 2: it has no rationale"):
+        load_dataset("silvar-med", root=str(root))
+    write_json(root / "b.json", [])
+    with pytest.raises(DataError, match=r"holds 2 tables \(a\.json, b\.json\)"):
+        load_dataset("silvar-med", root=str(root))
+    with pytest.raises(DataError, match="no split 'test'"):
+        load_dataset("silvar-med", split="test", root=str(root / "a.json"))
