@@ -78,3 +78,16 @@ def test_what_is_missing_is_said(root: Path) -> None:
         load_dataset("silvar-med", root=str(root))
     with pytest.raises(DataError, match="no split 'test'"):
         load_dataset("silvar-med", split="test", root=str(root / "a.json"))
+
+
+def test_disjoint_splits_share_no_image_and_have_all(tmp_path: Path) -> None:
+    names = [f"xmlab{number}/source.jpg" for number in range(20)]
+    write_pictures(tmp_path / "images", names)
+    write_json(tmp_path / "silvar.json", [{**ROWS[0], "image": name} for name in names for _ in range(3)])
+    parts = [load_dataset("silvar-med", split=f"disjoint-{part}", root=str(tmp_path)) for part in ("train", "test")]
+    train, test = ({item.cluster for item in part} for part in parts)
+    assert (len(parts[0]), len(parts[1])) == (48, 12)
+    assert not train & test
+    assert train | test == set(names)
+    other = load_dataset("silvar-med", split="disjoint-test", root=str(tmp_path), split_seed=1)
+    assert {item.cluster for item in other} != test

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rarl.cli.shared import ConfigFile, NeededConfig, Out, Overrides, app, load_arm, load_config, print_rows, print_table
+from rarl.cli.shared import (
+    ConfigFile,
+    NeededConfig,
+    Out,
+    Overrides,
+    app,
+    load_arm,
+    load_config,
+    print_rows,
+    print_table,
+)
 from rarl.errors import ConfigError
 from rarl.terminal import starting
 

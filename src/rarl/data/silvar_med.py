@@ -22,6 +22,8 @@ from rarl.data.published import (
     read_table,
     text,
 )
+from rarl.data.splits import SHARES, disjoint
+from rarl.draws import Draws
 from rarl.errors import DataError
 from rarl.grading import derive_kind
 from rarl.types import Example
@@ -39,12 +41,14 @@ def load(
     answer: str = "answer",
     rationale: str = "rationale",
     split_column: str = "",
+    split_seed: int = 0,
     problem: Problem = refuse,
 ) -> list[Example]:
     """The rows of a table, given as `root` or the only one in that folder; the options name its columns.
 
-    With a `split_column` the rows that have `split` there, else all of them as "train". Images are looked for beside
-    the table and up to two folders below. Bad rows go to `problem`. Errors: DataError.
+    With a `split_column` the rows that have `split` there. Without, "train" has all, and "disjoint-train" and
+    "disjoint-test" share no image; `split_seed` alone decides which has which. Images are looked for beside the table
+    and up to two folders below. Bad rows go to `problem`. Errors: DataError.
     """
     if not root:
         raise DataError(f"silvar-med is not on the hub; pass data.root, a folder with {LAYOUT}")
@@ -55,15 +59,24 @@ def load(
     if split_column:
         check_split("silvar-med", split, sorted({text(row, split_column) for row in rows if label(row, split_column)}))
     else:
-        check_split("silvar-med", split, ("train",))
+        check_split("silvar-med", split, ("train", *SHARES))
     asked = [
         (where, {name: row.get(column) for name, column in columns.items()} | {"row": number})
         for number, (where, row) in enumerate(numbered(path, rows))
         if not split_column or str(row.get(split_column)).strip() == split
     ]
+    if not split_column and split in SHARES:
+        assigned = disjoint(
+            dict.fromkeys(_cluster(row) for _, row in asked), SHARES, Draws(split_seed).at("silvar-med", "disjoint")
+        )
+        asked = [(where, row) for where, row in asked if assigned[_cluster(row)] == split]
     names = {str(row["image"]) for _, row in asked}
     images = ImageFolder(image_folder(path.parent, names, "put them beside the table"))
     return examples(asked, lambda row: _example(row, images), problem)
+
+
+def _cluster(row: Values) -> str:
+    return str(row["image"]).strip()
 
 
 def _table(place: Path) -> Path:

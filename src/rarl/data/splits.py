@@ -10,6 +10,8 @@ from rarl.draws import Draws
 
 C = TypeVar("C", str, int)
 
+SHARES = {"disjoint-train": 0.8, "disjoint-test": 0.2}  # of a set that has no such splits itself
+
 
 def disjoint(strata: Mapping[C, Hashable], shares: Mapping[str, float], draws: Draws) -> dict[C, str]:
     """A split for every cluster, so that within each stratum the splits hold their shares of the clusters.

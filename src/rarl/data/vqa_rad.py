@@ -31,7 +31,7 @@ from rarl.data.published import (
     text,
     with_image_bytes,
 )
-from rarl.data.splits import disjoint
+from rarl.data.splits import SHARES, disjoint
 from rarl.draws import Draws
 from rarl.errors import DataError
 from rarl.grading import derive_kind
@@ -43,7 +43,6 @@ IMAGE_FOLDER = "VQA_RAD Image Folder"
 IMAGES_MISSING = f"put {IMAGE_FOLDER!r} beside them"
 LAYOUT = f"{JSON_NAME!r} and {IMAGE_FOLDER!r} (from https://osf.io/89kps), or a download of the hub's {HUB}"
 COLUMNS = {"qid", "phrase_type", "image_name", "question", "answer"}
-SHARES = {"disjoint-train": 0.8, "disjoint-test": 0.2}
 SPLITS = ("train", "test", *SHARES)
 
 
