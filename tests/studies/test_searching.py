@@ -26,6 +26,7 @@ config.run.method = "sft"
 [arms.early]
 title = "SFT, stopped early"
 like = "sft"
+group = "Others"
 early_stop = true
 
 [sets.home]
@@ -78,6 +79,9 @@ def test_the_page_tells_what_was_searched_and_where_it_stopped(done):
     page = (done.folder / "results.md").read_text()
     assert "train.lr" in page
     assert "stopped early" in page
+    html = (done.folder / "results.html").read_text()
+    assert html.count("<strong>Others</strong>") == 1, "its curves stand apart"
+    assert html.index("<h2 id=\"learning-title\"") < html.index("<strong>Others</strong>")
 
 
 def test_without_a_search_nothing_is_tried(tmp_path):

@@ -33,6 +33,7 @@ class Arm(Section):
 
     title: str
     like: str = ""  # another arm, of which this is a variant: what is not given here is as there
+    group: str = ""  # arms whose curves are drawn together; a chart tells eight apart
     trained: bool = True  # false: the base as it is
     native: Prompting = "think"  # the shape that it was trained in
     needs: Literal["", "rationale", "facts"] = ""  # what every training example must have, or the arm is skipped

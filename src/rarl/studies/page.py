@@ -58,7 +58,7 @@ def study_html(results: StudyResults) -> str:
             cards=[_card(each) for each in results.claims],
             claims=claims,
             tables=tables,
-            curves=learning_curves(_logged(results)),
+            curves={group: learning_curves(logged) for group, logged in _logged(results).items()},
             skipped=list(left_out(results).items()),
             how=how(results).replace("`", ""),
             reading=READING,
@@ -109,16 +109,17 @@ def _estimate(found: Effect) -> Estimate:
     return Estimate(found.mean, found.low, found.high, found.n, 0, found.unscored)
 
 
-def _logged(results: StudyResults) -> dict[str, list[dict[str, Any]]]:
-    """The metrics of each arm by step, the mean over seeds of what all of them logged."""
-    logged = {}
+def _logged(results: StudyResults) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """By group the metrics of each arm by step, the mean over seeds of what all of them logged."""
+    logged: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for arm, costs in results.costs.items():
         if costs:
             runs = [
                 list(RunFolder.open(Job(arm, seed).folder(results.folder) / "run").metrics())
                 for seed in results.study.seeds
             ]
-            logged[results.study.arms[arm].title] = [_mean_row(rows) for rows in zip(*runs, strict=True)]
+            about = results.study.arms[arm]
+            logged.setdefault(about.group, {})[about.title] = [_mean_row(rows) for rows in zip(*runs, strict=True)]
     return logged
 
 
