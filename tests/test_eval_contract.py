@@ -138,7 +138,7 @@ def test_killed_while_it_is_judged_another_process_goes_on(run: Rarl, server: fa
     code, _, err = run(words, "e")  # at the same time
     assert (code, err) == (
         2,
-        "rarl: error: e is being written by another evaluation; wait for it, or choose another folder\n",
+        "rarl: error: e is being written by another process; wait for it, or choose another folder\n",
     )
     first.kill()
     assert first.wait() == -signal.SIGKILL

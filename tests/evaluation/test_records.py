@@ -34,23 +34,6 @@ def test_the_kept_completion_is_the_one_behind_the_answer() -> None:
     assert store.kept_completion(record(answer="elsewhere")) == record().completions[0]
 
 
-def test_one_at_a_time_in_a_folder(tmp_path: Path) -> None:
-    with store.alone(tmp_path / "new"):
-        assert (tmp_path / "new").is_dir()
-        told = "new is being written by another evaluation; wait for it, or choose"
-        with pytest.raises(RunFolderError, match=told), store.alone(tmp_path / "new"):
-            pytest.fail("both are in")
-        with store.alone(tmp_path / "other"):
-            pass
-    with store.alone(tmp_path / "new"):
-        pass
-    assert list((tmp_path / "new").iterdir()) == []  # a lock leaves nothing behind
-    (tmp_path / "file").write_text("")
-    told = "can't be the folder of an evaluation: it is a file; choose another"
-    with pytest.raises(RunFolderError, match=told), store.alone(tmp_path / "file"):
-        pytest.fail("in a file")
-
-
 def test_a_question_twice_is_damage(tmp_path: Path) -> None:
     store.resume(tmp_path, {})
     store.append(tmp_path, [record(), record()])

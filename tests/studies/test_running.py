@@ -7,6 +7,7 @@ import pytest
 from rarl.cli import main
 from rarl.errors import RarlError, RunFolderError
 from rarl.evaluation import read_records
+from rarl.locking import alone
 from rarl.studies import load_study, run_study
 from rarl.studies.results import load_results
 from rarl.studies.running import absent_sets, skipped_arms
@@ -87,6 +88,11 @@ def test_a_changed_file_is_refused(done):
     changed = write(done.folder.parent, TOML.replace("steps = 2", "steps = 3"), "changed.toml")
     with pytest.raises(RunFolderError, match="holds a study with other settings"):
         run_study(changed, out=done.folder)
+
+
+def test_a_second_call_at_the_same_time_is_refused(done):
+    with alone(done.folder), pytest.raises(RunFolderError, match="is being written by another process"):
+        run_study(done.folder.parent / "small.toml", out=done.folder)
 
 
 def test_a_folder_with_something_else_is_refused(tmp_path):

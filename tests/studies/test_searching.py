@@ -81,7 +81,7 @@ def test_the_page_tells_what_was_searched_and_where_it_stopped(done):
     assert "stopped early" in page
     html = (done.folder / "results.html").read_text()
     assert html.count("<strong>Others</strong>") == 1, "its curves stand apart"
-    assert html.index("<h2 id=\"learning-title\"") < html.index("<strong>Others</strong>")
+    assert html.index('<h2 id="learning-title"') < html.index("<strong>Others</strong>")
 
 
 def test_without_a_search_nothing_is_tried(tmp_path):

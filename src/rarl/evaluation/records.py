@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,39 +51,6 @@ def resume(folder: Path, settings: Mapping[str, Any]) -> list[EvalRecord]:
     if len({record.id for record in records}) < len(records):
         raise RunFolderError(f"{path} has a question twice: two evaluations wrote to it; remove it and run again")
     return records
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Keeps other processes out of the folder, which is made where it is not there; a kill lets go of it.
-
-    Errors: RunFolderError where another one is at it. Where the system can't lock folders nobody is kept out.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError as error:
-        why = "it is a file" if folder.is_file() else error.strerror
-        raise RunFolderError(f"{folder} can't be the folder of an evaluation: {why}; choose another") from None
-    try:
-        _lock(descriptor, folder)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int, folder: Path) -> None:
-    with suppress(ImportError):
-        import fcntl
-
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunFolderError(
-                f"{folder} is being written by another evaluation; wait for it, or choose another folder"
-            ) from None
-        except OSError:  # a file system without locks
-            return
 
 
 def append(folder: Path, records: Iterable[EvalRecord]) -> None:

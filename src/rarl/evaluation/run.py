@@ -20,6 +20,7 @@ from rarl.evaluation.likeness import Measure
 from rarl.evaluation.summary import Summary, summarise
 from rarl.evaluation.verdicts import judge_record, judged
 from rarl.judges import MadeJudge
+from rarl.locking import alone
 from rarl.runlog import write_json
 from rarl.types import Engine, EvalRecord, Sampling, Template
 
@@ -63,7 +64,7 @@ def evaluate(
     if asked is None:
         raise DataError(f"{dataset.name} {dataset.split}: no images to swap, as one cluster has most questions")
     whole = {**settings, "control": control.value}
-    with store.alone(folder):
+    with alone(folder):
         if environment and not (folder / ENVIRONMENT).exists() and not store.resume(folder, whole):
             write_json(folder / ENVIRONMENT, environment)
         records = answer(asked, way, folder, whole, f"{dataset.name} {dataset.split}")

@@ -16,6 +16,7 @@ from time import perf_counter
 from rarl.environment import describe_environment
 from rarl.errors import RarlError, RunFolderError
 from rarl.evaluating import load_split
+from rarl.locking import alone
 from rarl.policy.loading import pick_device
 from rarl.runlog import require_free, write_json, write_text
 from rarl.studies.design import Cell, Study, load_study
@@ -44,7 +45,7 @@ def run_study(path: str | Path, *, out: Path | None = None, workers: int | None 
     skipped, absent = skipped_arms(study), absent_sets(study)
     study = study.without(absent)
     workers = workers or _workers(study)
-    with _session(out) as done:
+    with alone(out), _session(out) as done:
         tried = trials(study, skipped)
         done += _run_all(tried, study, out, workers, "search")
         found = study.with_found(chosen(study, out, tried))
