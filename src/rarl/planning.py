@@ -101,7 +101,7 @@ def plan(config: RunConfig, *, memory: str = "", prompt_tokens: int | None = Non
 
 
 def _base(name: str) -> Any:
-    """The base's configuration; of one whose shape ships with the package, where it can't be had, that. ModelError else."""
+    """The base's configuration; where it can't be had, the shape that ships with the package. Errors: ModelError."""
     from transformers import Qwen2VLConfig
 
     try:
