@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from rarl.runlog import read_json, write_json, write_text
+from rarl.files import read_json, write_json, write_text
 from rarl.studies import load_study
 from rarl.studies.results import FROZEN, RESULTS, load_results
 from rarl.studies.searching import SEARCH

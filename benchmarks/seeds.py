@@ -16,8 +16,8 @@ from pathlib import Path
 
 import rarl
 from rarl.assembly import Run, resume
+from rarl.files import write_text
 from rarl.reporting.results import Result, percent, points
-from rarl.runlog import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
 

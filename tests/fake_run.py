@@ -8,7 +8,8 @@ from PIL import Image
 from rarl.config import Control, RunConfig
 from rarl.evaluation import records as store
 from rarl.evaluation.summary import summarise
-from rarl.runlog import RunFolder, write_json
+from rarl.files import write_json
+from rarl.runlog import RunFolder
 from rarl.types import EvalRecord, Example, Finish, Grade, QuestionKind, Shape, StepMetrics
 
 # A data set in one file, as users write them: question i is about an image of its own, drawn in one colour.

@@ -2,7 +2,7 @@
 
 import json
 
-from rarl.runlog import write_json
+from rarl.files import write_json
 
 PARTS = ("format", "accuracy", "grounding")
 

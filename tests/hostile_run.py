@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import fake_run
 import fake_training
-from rarl.runlog import write_json
+from rarl.files import write_json
 from rarl.types import StepMetrics, Verdict
 
 # Each would set window.hacked, leave its element, or be filled in by a template.

@@ -15,12 +15,13 @@ import rarl
 from rarl import assembly
 from rarl.config import RunConfig
 from rarl.errors import ConfigError, DataError, MissingExtraError, ModelError, RarlError, RunFolderError
+from rarl.files import read_rows
 from rarl.planning import settled
 from rarl.policy import Policy
 from rarl.policy.loading import resolve_base
 from rarl.policy.vision import VisionFeatures
 from rarl.reporting import write_report
-from rarl.runlog import RunFolder, read_rows
+from rarl.runlog import RunFolder
 
 SHORT = [
     "model.base=tiny",
@@ -63,7 +64,7 @@ def test_a_run_leaves_what_is_promised(run: assembly.Run) -> None:
     assert RunFolder.open(run.folder).config.digest() == config("eval.every_steps=2").digest()
     assert [row["step"] for row in read_rows(run.folder / "metrics.jsonl")] == [1, 2, 3, 4]
     assert len(list(read_rows(run.folder / "rollouts.jsonl"))) == 4 * 2 * 4
-    assert [step for step, _ in RunFolder.open(run.folder).checkpoints()] == [2, 4]
+    assert [step for step, _ in RunFolder.open(run.folder).checkpoints.all()] == [2, 4]
     for stage in ("", "before/", "step-000002/"):
         records = list(read_rows(run.folder / f"eval/{stage}phantom-test/records.jsonl"))
         assert len({row["id"] for row in records}) == len(records) == 6

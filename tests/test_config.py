@@ -169,3 +169,10 @@ def test_a_path_that_cannot_be_opened_is_an_error(tmp_path):
 def test_an_option_with_a_key_of_its_own_is_refused(key):
     with pytest.raises(ConfigError, match=f"data.options cannot hold '{key}'"):
         RunConfig().override([f"data.options.{key}=1"])
+
+
+def test_a_wrong_key_of_a_section_that_may_be_absent_is_named():
+    with pytest.raises(
+        ConfigError, match=r"unknown key 'data\.without\.nane'; did you mean 'name'\? Allowed here: name, split"
+    ):
+        RunConfig().override(['data.without={nane="slake"}'])

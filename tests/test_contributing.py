@@ -12,8 +12,8 @@ import engine_contract
 import rarl
 from rarl import registry
 from rarl.config import RunConfig
+from rarl.files import read_rows
 from rarl.rewards import Scorer
-from rarl.runlog import read_rows
 from rarl.types import Family, Finish, Prompt, Rollout, Template
 
 TEXT = (Path(__file__).resolve().parents[1] / "CONTRIBUTING.md").read_text()

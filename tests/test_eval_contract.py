@@ -17,8 +17,8 @@ import judge_server as fake
 import rarl
 from rarl import cli
 from rarl.engines import NativeEngine
+from rarl.files import read_rows
 from rarl.policy import Policy
-from rarl.runlog import read_rows
 from rarl.types import Finish, Rollout
 
 Rarl = Callable[..., tuple[int, str, str]]

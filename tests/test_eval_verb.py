@@ -12,9 +12,9 @@ import pytest
 
 import judge_server as fake
 from rarl import cli
+from rarl.files import read_rows
 from rarl.judges import limits
 from rarl.policy import Policy
-from rarl.runlog import read_rows
 
 KEY = "sk-0123456789abcdef"
 LIMIT = 3

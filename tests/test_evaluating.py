@@ -11,9 +11,9 @@ from rarl import evaluating
 from rarl.engines import NativeEngine
 from rarl.errors import ConfigError, DataError, MissingExtraError, ModelError
 from rarl.evaluating import EvalSet, evaluate_sets
+from rarl.files import read_rows
 from rarl.policy import Policy
 from rarl.registry import judges
-from rarl.runlog import read_rows
 from rarl.types import Verdict
 
 SHORT = ["eval.limit=4", "rollout.max_new_tokens=12", "model.device=cpu", "eval.baselines=false"]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rarl.runlog import read_json, read_rows
+from rarl.files import read_json, read_rows
 from rarl.studies import load_study
 from rarl.studies.results import load_results
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import rarl
-from rarl.runlog import read_rows
+from rarl.files import read_rows
 
 ROOT = Path(__file__).resolve().parents[1]
 VQA_RAD = Path(os.environ.get("RARL_VQA_RAD", ROOT.parent / "shared" / "data" / "vqa_rad"))

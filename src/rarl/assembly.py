@@ -16,14 +16,16 @@ from rarl.data.checking import trouble
 from rarl.data.images import FileImage
 from rarl.draws import Draws
 from rarl.engines import NativeEngine
-from rarl.errors import DataError
+from rarl.errors import DataError, RunFolderError
 from rarl.evaluating import evaluate as evaluate
 from rarl.evaluating import evaluate_sets as evaluate_sets
 from rarl.evaluating import evaluate_split, load_questions, load_split, require_evaluable, require_judged
 from rarl.evaluation import Summary
 from rarl.exporting import require_joinable, save_adapter
+from rarl.files import free_path, read_json, require_free, write_json, write_text
 from rarl.judges import MadeJudge
 from rarl.judging import evaluation_judge, judge_of, rewarding, trained_with
+from rarl.locking import alone
 from rarl.planning import settled
 from rarl.policy import Policy
 from rarl.policy.features import OFF
@@ -33,11 +35,13 @@ from rarl.registry import engines
 from rarl.reporting import Result, read_results, write_report
 from rarl.rewards import Probe, ScoredFile, Scorer, score_file
 from rarl.rewards import probe as probe_rewards
-from rarl.runlog import RunFolder, free_path, require_free, write_json
+from rarl.runlog import RunFolder
+from rarl.sections import differing, validated
+from rarl.stopping import Stop, stoppable
 from rarl.training.batches import Batches
 from rarl.training.grpo import Grpo
-from rarl.training.learner import Learner
-from rarl.training.loop import Evaluate, Step, train_steps
+from rarl.training.learner import STATE, Learner
+from rarl.training.loop import Evaluate, Step, Training
 from rarl.training.metrics import Values
 from rarl.training.supervised import Supervised, check_targets
 from rarl.training.tracking import require_trackers, tracking
@@ -74,7 +78,9 @@ def train(config: RunConfig, *, out: Path | None = None) -> Run:
     config = settled(config)
     with threads_for(config.model.base):
         session = _Session.open(config)
-        return session.run(RunFolder.create(path, config))
+        folder = RunFolder.create(path, config)
+        with alone(path):
+            return session.run(folder)
 
 
 def sft(config: RunConfig, *, out: Path | None = None) -> Run:
@@ -82,16 +88,24 @@ def sft(config: RunConfig, *, out: Path | None = None) -> Run:
     return train(config.override(["run.method=sft"]), out=out)
 
 
-def resume(folder: Path) -> Run:
-    """Go on with a run that was interrupted, from its newest checkpoint; a finished one is left as it is."""
+def resume(folder: Path, overrides: Sequence[str] = ()) -> Run:
+    """Go on with a run that was interrupted, from its newest sound checkpoint; a finished one is left as it is.
+
+    `overrides` change settings that may change: train.steps, and sections that do not decide what is learnt.
+    Errors: RunFolderError where another one is changed, or another process is at it; StoppedError after a signal.
+    """
     run = RunFolder.open(folder)
     if run.adapter.is_dir():  # nothing but the report comes after it
         logger.warning("%s is finished: nothing was left to do", run.path)
         if not run.report.is_file():
             write_report(run.path)
         return Run(run.path, tuple(read_results(run.path)))
-    with threads_for(run.config.model.base):
-        return _Session.open(run.config, probing=False).run(run)
+    with alone(run.path), threads_for(run.config.model.base):
+        config = run.config.override(overrides)
+        require_unchanged(run, config)
+        if overrides:
+            write_text(run.path / "config.toml", config.to_toml())
+        return _Session.open(config, probing=False).run(run)
 
 
 def score(source: Path, out: Path, config: RunConfig | None = None) -> ScoredFile:
@@ -173,10 +187,11 @@ class _Session:
 
     def run(self, folder: RunFolder) -> Run:
         """Evaluate, train from where the folder stands, save the adapter, evaluate, report; then close the engine."""
-        with closing(self.engine):
-            return self._run(folder)
+        how = f"go on with rarl train --resume {folder.path}"
+        with closing(self.engine), stoppable(how, self.config.checkpoint.grace) as stop:
+            return self._run(folder, stop)
 
-    def _run(self, folder: RunFolder) -> Run:
+    def _run(self, folder: RunFolder, stop: Stop) -> Run:
         config = self.config
         skipped = {data.split: data.skipped for data in (self.examples, *self.evaluations) if data.skipped}
         if skipped:
@@ -186,10 +201,10 @@ class _Session:
         learner = Learner(self.policy, config.train)
         batches = Batches(self.examples, config.rollout.prompts_per_step, Draws(config.run.seed))
         self._evaluate(folder, "before")  # a fresh adapter is zero: this is the base
-        _go_on(learner, folder, config)
+        _go_on(learner, folder)
         with tracking(config, folder) as track:
-            step = self._step(learner, batches, folder)
-            train_steps(step, learner, batches, config, folder, self._evaluation_metrics(folder), track)
+            step, evaluate = self._step(learner, batches, folder), self._evaluation_metrics(folder)
+            Training(step, learner, batches, config, folder, evaluate, track, stop).run()
         after = self._evaluate(folder, "")
         save_adapter(self.policy, config, folder.adapter, [summary.to_json() for summary in after])
         write_report(folder.path)
@@ -230,9 +245,21 @@ def _name(name: str, method: str) -> str:
     return f"{name}-sft" if method == "sft" and name and "sft" not in name else name or method
 
 
-def _go_on(learner: Learner, folder: RunFolder, config: RunConfig) -> None:
-    """Load the newest checkpoint, if there is one, and forget what was logged after it."""
-    checkpoints = folder.checkpoints()
-    if checkpoints:
-        learner.load(checkpoints[-1][1], config.digest())
-    folder.truncate_after(learner.step)
+def require_unchanged(folder: RunFolder, config: RunConfig) -> None:
+    """RunFolderError where the run's newest checkpoint was written under settings that may not change."""
+    checkpoint = folder.checkpoints.newest()
+    if checkpoint:
+        before = validated(RunConfig, read_json(checkpoint.path / STATE)["config"], str(checkpoint.path / STATE))
+        changed = list(differing(before.fixed(), config.fixed()))
+        if changed:
+            raise RunFolderError(
+                f"{folder.path} was begun with other settings: {', '.join(changed)}; put them back, or start a new run"
+            )
+
+
+def _go_on(learner: Learner, folder: RunFolder) -> None:
+    """Load the newest sound checkpoint, if there is one, and forget what was logged after it."""
+    checkpoint = folder.checkpoints.newest()
+    if checkpoint:
+        learner.load(checkpoint.path)
+    folder.truncate_after(learner.step, pending=learner.pending is not None)

@@ -164,8 +164,13 @@ class Eval(Section):
 
 
 class Checkpoint(Section):
-    every_steps: int = Field(50, ge=0)  # 0: only the final adapter
-    keep: int = Field(2, ge=1)
+    every_steps: int = Field(50, ge=0)  # 0: only the final adapter, and what every_minutes asks for
+    every_minutes: float = Field(10.0, ge=0)  # besides, after the first step that ends later than this; 0: not
+    keep: int = Field(2, ge=1)  # the newest; the best is kept beside them
+    # A column of metrics.jsonl, "-loss" where less is better; empty: accuracy on the first of eval.splits where it is
+    # measured every so many steps, else the mean reward, or the loss of SFT.
+    best: str = ""
+    grace: float = Field(20.0, ge=0)  # seconds that a step may take to end after SIGTERM or Ctrl-C; 0: any
 
 
 class Tracking(Section):
@@ -174,6 +179,18 @@ class Tracking(Section):
 
 class Report(Section):
     images: bool = True  # small copies of the examples' images in report.html; false: none leave the data's folder
+
+
+# Settings that do not decide a result: where it is written, what is kept, how patiently a judge is asked.
+UNDECISIVE: Any = {
+    "run": {"name", "out"},
+    "model": {"cache_dir"},
+    "reward": {"probe"},
+    "judge": {"concurrency", "timeout", "retries", "max_requests", "max_tokens_total", "max_unscored", "cache"},
+    "checkpoint": True,
+    "tracking": True,
+    "report": True,
+}
 
 
 class RunConfig(Section):
@@ -220,11 +237,12 @@ class RunConfig(Section):
 
     def digest(self) -> str:
         """A short hash of what decides the result: not where it is written, nor how patiently a judge is asked."""
-        patience = {"concurrency", "timeout", "retries", "max_requests", "max_tokens_total", "max_unscored", "cache"}
-        run, model, reward = {"name", "out"}, {"cache_dir"}, {"probe"}
-        left_out: Any = {"run": run, "model": model, "reward": reward, "judge": patience}
-        values = self.model_dump(mode="json", exclude=left_out | {"tracking": True, "report": True})
+        values = self.model_dump(mode="json", exclude=UNDECISIVE)
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+    def fixed(self) -> dict[str, Any]:
+        """What can't change once a run has begun: all but how long it is, what is evaluated, and where things go."""
+        return self.model_dump(mode="json", exclude=UNDECISIVE | {"train": {"steps"}, "eval": True})
 
     @model_validator(mode="after")
     def _check_sections_agree(self) -> Self:

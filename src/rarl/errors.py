@@ -1,5 +1,6 @@
 """What can go wrong, each in one line that says what, where, and what to do about it."""
 
+import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,3 +45,25 @@ class RunFolderError(RarlError):
 
 class MissingExtraError(RarlError):
     """An optional package that is not installed; the message says how to install it."""
+
+
+class GuardError(RarlError):
+    """A run whose numbers went bad, stopped by one of its guards; the message says which, and what came before."""
+
+    exit_code = 3
+
+
+class StoppedError(RarlError):
+    """A run that a signal stopped, and that can go on; `how` says by which command."""
+
+    def __init__(self, number: int, how: str) -> None:
+        super().__init__(number, how)
+        self.number, self.how = number, how
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]
+        """130 as shells have it for Ctrl-C; 75 (EX_TEMPFAIL) for the others: try again later."""
+        return 130 if self.number == signal.SIGINT else 75
+
+    def __str__(self) -> str:
+        return f"stopped by {signal.Signals(self.number).name}; {self.how}"

@@ -22,13 +22,13 @@ from rarl.evaluation.bert import bert_score
 from rarl.evaluation.likeness import Measure, rouge_l
 from rarl.evaluation.records import SETTINGS
 from rarl.evaluation.run import SUMMARY
+from rarl.files import file_name, free_path, write_json
 from rarl.judges import MadeJudge, require_scored, same_judge_warning, tallies
 from rarl.judging import evaluation_judge, trained_with
 from rarl.policy import Policy
 from rarl.policy.loading import threads_for
 from rarl.prompting import Pool, load_pool
 from rarl.registry import engines
-from rarl.runlog import file_name, free_path, write_json
 from rarl.types import Engine, Sampling, Shape, Template
 
 logger = logging.getLogger("rarl")

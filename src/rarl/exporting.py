@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file
 
 from rarl.config import Model, RunConfig
 from rarl.errors import ModelError
+from rarl.files import folder_aside, read_json, require_free, write_json, write_text
 from rarl.policy import Policy
 from rarl.policy.loading import load_base, require_supported, resolve_base
 from rarl.policy.processor import Processor
-from rarl.runlog import folder_aside, read_json, require_free, write_json, write_text
 
 ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 

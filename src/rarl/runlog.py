@@ -15,20 +15,27 @@ dropped when the run goes on.
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any
 
+from rarl.checkpoints import Checkpoints
 from rarl.config import RunConfig
 from rarl.environment import describe_environment
 from rarl.errors import RunFolderError
+from rarl.files import (
+    file_name,
+    not_written,
+    read_rows,
+    require_free,
+    write_json,
+    write_text,
+    written_aside,
+)
 from rarl.types import Group, StepMetrics
 
-_LOGS = ("metrics.jsonl", "rollouts.jsonl", "timings.jsonl")
+ROLLOUTS = "rollouts.jsonl"
+_LOGS = ("metrics.jsonl", ROLLOUTS, "timings.jsonl")
 
 
 class RunFolder:
@@ -44,7 +51,7 @@ class RunFolder:
         try:
             (path / "checkpoints").mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _not_written(path, error) from None
+            raise not_written(path, error) from None
         folder = cls(path)
         write_text(path / "config.toml", config.to_toml())
         write_json(path / "environment.json", describe_environment())
@@ -68,6 +75,10 @@ class RunFolder:
         return self.path / "adapter"
 
     @property
+    def checkpoints(self) -> Checkpoints:
+        return Checkpoints(self.path / "checkpoints")
+
+    @property
     def report(self) -> Path:
         return self.path / "report.html"
 
@@ -86,7 +97,7 @@ class RunFolder:
 
     def append_rollouts(self, step: int, groups: Sequence[Group]) -> None:
         """A row for every completion of the step: what was said, what it earned, and why."""
-        _append(self.path / "rollouts.jsonl", (row for group in groups for row in _rollout_rows(step, group)))
+        _append(self.path / ROLLOUTS, (row for group in groups for row in _rollout_rows(step, group)))
 
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl in order; empty before the first step. RunFolderError for one that is none."""
@@ -95,93 +106,20 @@ class RunFolder:
     def timings(self) -> list[dict[str, Any]]:
         return list(_rows_of_numbers(self.path / "timings.jsonl"))
 
-    def truncate_after(self, step: int) -> None:
-        """Forget what was logged after `step`, and rows cut short: where a checkpoint of `step` goes on from."""
-        paths = [path for name in _LOGS if (path := self.path / name).exists()]
+    def truncate_after(self, step: int, *, pending: bool = False) -> None:
+        """Forget what was logged after `step`, and rows cut short: where a checkpoint of `step` goes on from.
+
+        `pending`: the rows of `step` itself are still to be written, but for its rollouts.
+        """
+        last = {name: step - (pending and name != ROLLOUTS) for name in _LOGS if (self.path / name).exists()}
         # All are read before one is written: a damaged one leaves the others as they are.
-        kept = {path: [_line(row) for row in _rows_of_steps(path) if row["step"] <= step] for path in paths}
+        kept = {
+            self.path / name: [_line(row) for row in _rows_of_steps(self.path / name) if row["step"] <= stop]
+            for name, stop in last.items()
+        }
         for path, lines in kept.items():
-            with _written_aside(path) as file:
+            with written_aside(path) as file:
                 file.writelines(lines)
-
-    # --- checkpoints
-
-    def checkpoints(self) -> list[tuple[int, Path]]:
-        """The complete checkpoints as (step, folder), oldest first."""
-        found = ((re.fullmatch(r"step-(\d{6,})", path.name), path) for path in (self.path / "checkpoints").glob("*"))
-        return sorted((int(match[1]), path) for match, path in found if match)
-
-    @contextmanager
-    def checkpoint(self, step: int) -> Iterator[Path]:
-        """A folder to write the checkpoint of `step` into; it gets its name when all of it is there."""
-        with folder_aside(self.path / "checkpoints" / f"step-{step:06d}") as aside:
-            yield aside
-
-    def drop_checkpoints(self, keep: int) -> None:
-        """Remove all but the newest `keep` checkpoints."""
-        for _, path in self.checkpoints()[:-keep]:
-            shutil.rmtree(path)
-
-
-def free_path(parent: str | Path, name: str) -> Path:
-    """`parent/name-1`, or the first higher number that is not there yet."""
-    number = 1
-    while (path := Path(parent) / f"{file_name(name)}-{number}").exists():
-        number += 1
-    return path
-
-
-def require_free(path: str | Path) -> Path:
-    """The path of a folder that may be written: RunFolderError if something is there already."""
-    path = Path(path)
-    try:
-        taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
-    except OSError as error:
-        raise _not_written(path, error) from None
-    if taken:
-        raise RunFolderError(f"{path} exists already and is not overwritten; choose another --out, or remove it")
-    return path
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file that a run wrote; RunFolderError if there is none."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RunFolderError(f"{path} is missing or damaged: {error}") from None
-    if not isinstance(value, dict):
-        raise RunFolderError(f"{path} is damaged: it holds no object")
-    return value
-
-
-def write_text(path: Path, text: str) -> None:
-    """The whole file or nothing: a reader sees the old text until the new one is on disk."""
-    with _written_aside(path) as file:
-        file.write(text)
-
-
-def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-
-
-def read_rows(path: Path) -> Iterator[dict[str, Any]]:
-    """The rows of a JSONL file, up to one that a kill cut short; none if there is no file.
-
-    Errors: RunFolderError for a line that is no JSON object.
-    """
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                row = json.loads(line)
-            except ValueError:
-                raise RunFolderError(f"{path}, line {number}, is not JSON; the file was damaged") from None
-            if not isinstance(row, dict):
-                raise RunFolderError(f"{path}, line {number}, is no object; the file was damaged")
-            yield row
 
 
 def _rows_of_steps(path: Path) -> Iterator[dict[str, Any]]:
@@ -197,59 +135,6 @@ def _rows_of_numbers(path: Path) -> Iterator[dict[str, Any]]:
             if not isinstance(value, int | float | None):
                 raise RunFolderError(f"{path}, line {number}: {name} is no number; the file was damaged")
         yield row
-
-
-def _not_written(path: Path, error: OSError) -> RunFolderError:
-    return RunFolderError(f"cannot write {path}: {error.strerror}; choose another --out")
-
-
-@contextmanager
-def folder_aside(path: Path) -> Iterator[Path]:
-    """A folder beside `path` to write into; it takes the place of `path` when the block ends without an error."""
-    aside, old = (path.with_name(f".{path.name}.{suffix}") for suffix in ("part", "old"))
-    for left_over in (aside, old):
-        shutil.rmtree(left_over, ignore_errors=True)
-    try:
-        aside.mkdir(parents=True)
-    except OSError as error:
-        raise _not_written(path, error) from None
-    try:
-        yield aside
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    for file in aside.rglob("*"):
-        if file.is_file():
-            _sync(file)
-    if path.exists():
-        path.rename(old)
-    aside.rename(path)
-    _sync(path.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-@contextmanager
-def _written_aside(path: Path) -> Iterator[Any]:
-    if path.is_dir():
-        raise RunFolderError(f"{path} is a folder; give a file")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _not_written(path, error) from None
-    aside = path.with_name(f".{path.name}.part")
-    with aside.open("w", encoding="utf-8", newline="\n") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _append(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -275,8 +160,3 @@ def _rollout_rows(step: int, group: Group) -> Iterator[dict[str, Any]]:
             "total": score.total,
             "advantage": advantage,
         }
-
-
-def file_name(name: str) -> str:
-    """A name as a file or folder may bear it anywhere."""
-    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "unnamed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -42,6 +42,16 @@ def validated(cls: type[Validated], values: Mapping[str, Any], source: str) -> V
         raise ConfigError(f"{source}: {_describe(cls, first)}") from None
 
 
+def differing(old: Mapping[str, Any], new: Mapping[str, Any], above: str = "") -> Iterator[str]:
+    """What differs between two sets of settings: "train.lr (0.002, was 0.001)"."""
+    for key in dict.fromkeys((*old, *new)):
+        before, now = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            yield from differing(before, now, f"{above}{key}.")
+        elif before != now:
+            yield f"{above}{key} ({now!r}, was {before!r})"
+
+
 def _describe(cls: type[BaseModel], error: Any) -> str:
     location = list(error["loc"])
     key = ".".join(map(str, location))
@@ -56,10 +66,12 @@ def _describe(cls: type[BaseModel], error: Any) -> str:
 
 
 def _keys(section: Any, location: list[Any]) -> list[str]:
-    """The keys of the section at this place, through tables by name and lists of sections."""
+    """The keys of the section at this place, through tables by name, lists, and sections that may be absent."""
     for part in location:
         if isinstance(section, type) and issubclass(section, BaseModel):
             section = section.model_fields[part].annotation
         else:
             section = next(arg for arg in reversed(get_args(section)) if arg is not Ellipsis)
+        if type(None) in get_args(section):
+            section = next(arg for arg in get_args(section) if arg is not type(None))
     return list(section.model_fields)

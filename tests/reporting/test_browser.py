@@ -11,8 +11,8 @@ from PIL import Image
 import fake_run
 import fake_training
 import hostile_run
+from rarl.files import write_json
 from rarl.reporting import write_report
-from rarl.runlog import write_json
 from rarl.types import Verdict
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the package playwright is not installed")

@@ -7,9 +7,9 @@ import fake_run
 from rarl.evaluation import Comparison, compare
 from rarl.evaluation.comparison import Line
 from rarl.evaluation.significance import Paired
+from rarl.files import read_json, write_json
 from rarl.reporting.conclusions import WARNING, caveats, of_comparison, of_run, same_judge, tiles
 from rarl.reporting.sources import read_sources
-from rarl.runlog import read_json, write_json
 from rarl.types import Estimate, Verdict
 
 

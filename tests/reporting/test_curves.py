@@ -4,9 +4,9 @@ import math
 import pytest
 
 import fake_run
+from rarl.files import read_json, write_json
 from rarl.reporting.curves import evaluation_curves, learning_curves
 from rarl.reporting.sources import Source, read_sources
-from rarl.runlog import read_json, write_json
 
 
 def source(rows, label="a"):

@@ -9,9 +9,9 @@ import fake_training
 import hostile_run
 from rarl.environment import VERSION
 from rarl.errors import ConfigError, RunFolderError
+from rarl.files import read_json, write_json
 from rarl.reporting import page as page_module
 from rarl.reporting import write_report
-from rarl.runlog import read_json, write_json
 
 
 class Page(HTMLParser):

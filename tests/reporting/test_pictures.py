@@ -8,12 +8,12 @@ from PIL import Image
 import fake_run
 import fake_training
 from rarl.data import FileImage, load_dataset
+from rarl.files import read_json, write_json
 from rarl.reporting import pictures
 from rarl.reporting.breakdown import question_sets
 from rarl.reporting.examples import browse
 from rarl.reporting.pictures import FULL, OFF, UNREAD, Library, picture
 from rarl.reporting.sources import read_sources
-from rarl.runlog import read_json, write_json
 
 
 def found(*paths, images=True):

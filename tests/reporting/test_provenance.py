@@ -3,10 +3,10 @@ from dataclasses import replace
 import pytest
 
 import fake_run
+from rarl.files import read_json, write_json
 from rarl.reporting.provenance import judge_sent, provenance, without_folders
 from rarl.reporting.results import Evaluation, Result
 from rarl.reporting.sources import read_sources
-from rarl.runlog import read_json, write_json
 from rarl.types import Verdict
 
 

@@ -4,8 +4,8 @@ import pytest
 
 import fake_run
 from rarl.errors import RunFolderError
+from rarl.files import read_json, write_json
 from rarl.reporting.sources import read_sources
-from rarl.runlog import read_json, write_json
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 import fake_run
 from rarl.evaluation import compare
+from rarl.files import read_json, write_json
 from rarl.reporting import comparison_text, write_report
 from rarl.reporting.conclusions import of_comparison, of_run, tiles
 from rarl.reporting.sources import read_sources
 from rarl.reporting.ways import how_asked, marked
-from rarl.runlog import read_json, write_json
 
 
 def evaluated(path, name, **asked):

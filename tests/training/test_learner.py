@@ -5,7 +5,7 @@ import torch
 
 import small_model
 from rarl.config import Train
-from rarl.errors import RarlError, RunFolderError
+from rarl.errors import RarlError
 from rarl.training.learner import Learner, learning_rate
 
 
@@ -33,20 +33,27 @@ def test_saved_and_loaded_it_goes_on_exactly(tmp_path: Path) -> None:
     learner = Learner(first, config)
     take_steps(learner, first, range(3))
     learner.step = 3
-    learner.save(tmp_path, "digest")
+    learner.save(tmp_path, {})
     resumed = Learner(second, config)
-    resumed.load(tmp_path, "digest")
+    resumed.load(tmp_path)
     assert resumed.step == 3
     take_steps(resumed, second, range(3, 6))
     for a, b in zip(whole.trainable(), second.trainable(), strict=True):
         assert torch.equal(a, b)
 
 
-def test_another_configuration_is_refused(tmp_path: Path) -> None:
-    learner = Learner(small_model.policy(), Train())
-    learner.save(tmp_path, "digest")
-    with pytest.raises(RunFolderError, match="another configuration"):
-        learner.load(tmp_path, "other")
+def test_only_between_steps_may_be_saved(tmp_path: Path) -> None:
+    policy = small_model.policy()
+    learner = Learner(policy, Train())
+    assert learner.between_steps
+    take_steps(learner, policy, range(1))
+    assert not learner.between_steps, "a step may make several updates"
+    learner.finish(0, {"loss": 0.5})
+    assert learner.between_steps
+    learner.save(tmp_path, {"train": {"lr": 1.0}})
+    resumed = Learner(policy, Train())
+    resumed.load(tmp_path)
+    assert (resumed.step, resumed.pending) == (1, {"loss": 0.5})
 
 
 def test_a_gradient_that_is_not_finite_is_not_applied() -> None:

@@ -13,7 +13,7 @@ import typer
 
 from rarl.cli import answers, groups, models, training  # noqa: F401  their verbs hang themselves on the application
 from rarl.cli.shared import app
-from rarl.errors import RarlError
+from rarl.errors import RarlError, StoppedError
 
 
 def main() -> None:
@@ -23,6 +23,9 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         app()
+    except StoppedError as error:
+        print(f"rarl: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
     except RarlError as error:
         print(f"rarl: error: {' '.join(str(error).split())}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -68,6 +68,6 @@ def bench_step(
     found = benchmarking.bench_step(shape, dtype, device)
     print_table(step_table(found))
     if out is not None:
-        from rarl.runlog import write_json
+        from rarl.files import write_json
 
         write_json(out, found)

@@ -33,7 +33,7 @@ def demo(overrides: Overrides = None, out: Out = None) -> None:
     """
     from importlib.resources import as_file, files
 
-    from rarl.runlog import free_path
+    from rarl.files import free_path
 
     with as_file(files("rarl") / "assets" / "quickstart.toml") as recipe:
         config = load_config(recipe, overrides)
@@ -74,16 +74,18 @@ def train(
     config: ConfigFile = None,
     overrides: Overrides = None,
     out: Out = None,
-    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run; --set may change its length.")
+    ] = None,
 ) -> None:
     """Train with GRPO and LoRA, evaluate, report."""
     if resume is not None:
-        if config is not None or overrides or out is not None:
-            raise ConfigError("--resume goes on with the run's own config: leave CONFIG, --set and --out away")
+        if config is not None or out is not None:
+            raise ConfigError("--resume goes on with the run's own config, in its folder: leave CONFIG and --out away")
         with starting():
             from rarl import assembly
 
-        _show(assembly.resume(resume))
+        _show(assembly.resume(resume, overrides or ()))
     elif config is not None:
         settings = load_config(config, overrides)
         with starting():

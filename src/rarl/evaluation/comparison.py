@@ -16,9 +16,9 @@ from rarl.evaluation.records import RECORDS, SETTINGS, read_records
 from rarl.evaluation.significance import Paired, compare_paired, holm
 from rarl.evaluation.statistics import FEW, estimate
 from rarl.evaluation.verdicts import JUDGE
+from rarl.files import read_json
 from rarl.grading import grade
 from rarl.registry import nearest
-from rarl.runlog import read_json
 from rarl.types import Estimate, EvalRecord, Grade
 
 ASKED = {"control": Control.NONE.value, "shape": None, "samples": 1}  # what decides how questions are asked

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rarl.errors import RunFolderError
+from rarl.files import read_json, read_rows, write_json, write_text
 from rarl.prompting import parse
-from rarl.runlog import read_json, read_rows, write_json, write_text
 from rarl.types import EvalRecord, Finish, Grade, QuestionKind, Shape, Verdict
 
 RECORDS, SETTINGS = "records.jsonl", "settings.json"

@@ -19,9 +19,9 @@ from rarl.evaluation.controls import majority_grades, under
 from rarl.evaluation.likeness import Measure
 from rarl.evaluation.summary import Summary, summarise
 from rarl.evaluation.verdicts import judge_record, judged
+from rarl.files import write_json
 from rarl.judges import MadeJudge
 from rarl.locking import alone
-from rarl.runlog import write_json
 from rarl.types import Engine, EvalRecord, Sampling, Template
 
 SUMMARY, ENVIRONMENT = "summary.json", "environment.json"

@@ -13,8 +13,8 @@ from typing import Any
 from rarl.errors import JudgeError
 from rarl.evaluation import records as store
 from rarl.evaluation.protocols import AXES
+from rarl.files import read_json, read_rows, write_json
 from rarl.judges import Failure, MadeJudge, ask_each, failures, query_about
-from rarl.runlog import read_json, read_rows, write_json
 from rarl.terminal import progress
 from rarl.types import EvalRecord, Example, JudgeQuery, Verdict
 

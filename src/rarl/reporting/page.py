@@ -12,6 +12,7 @@ from typing import Any
 from rarl.environment import VERSION
 from rarl.errors import ConfigError, RunFolderError
 from rarl.evaluation import Comparison, compare
+from rarl.files import write_text
 from rarl.reporting import breakdown, charts, comparing, conclusions, examples, resources, results, rollouts
 from rarl.reporting.curves import evaluation_curves, learning_curves
 from rarl.reporting.pictures import Library
@@ -19,7 +20,7 @@ from rarl.reporting.provenance import provenance
 from rarl.reporting.results import REASONING
 from rarl.reporting.sources import Source, read_sources
 from rarl.reporting.ways import how_asked
-from rarl.runlog import RunFolder, write_text
+from rarl.runlog import RunFolder
 
 LARGEST = 9_500_000  # bytes of a page
 _EXAMPLES = (120, 40, 12, 0)  # so many, or fewer until the page is small enough

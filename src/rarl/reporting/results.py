@@ -13,9 +13,9 @@ from rarl.evaluation import Summary, change, read_records
 from rarl.evaluation.run import ENVIRONMENT, SUMMARY
 from rarl.evaluation.summary import BASELINES as UNDER
 from rarl.evaluation.verdicts import JUDGE
+from rarl.files import read_json
 from rarl.judges.rules import NAME as RULES
 from rarl.reporting.words import words
-from rarl.runlog import read_json
 from rarl.types import Estimate, EvalRecord
 
 JUDGED = {"judge_correctness": "correctness", "judge_explanation": "explanation"}  # metrics and their axes

@@ -14,8 +14,8 @@ from typing import Any
 
 from rarl.draws import Draws
 from rarl.errors import RunFolderError
+from rarl.files import read_rows
 from rarl.reporting.charts import histogram
-from rarl.runlog import read_rows
 
 SLICES = 5  # of the steps, for distributions
 BINS = 10

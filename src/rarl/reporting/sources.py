@@ -15,9 +15,10 @@ from rarl.evaluation import Summary
 from rarl.evaluation.comparison import folder_names
 from rarl.evaluation.records import RECORDS
 from rarl.evaluation.run import ENVIRONMENT
+from rarl.files import read_json
 from rarl.reporting.results import Result, read_evaluation, read_if_there, read_interim, read_results, result_of
 from rarl.reporting.rollouts import Rollouts, read_rollouts
-from rarl.runlog import RunFolder, read_json
+from rarl.runlog import RunFolder
 from rarl.types import Estimate
 
 

@@ -10,11 +10,11 @@ from statistics import fmean
 from typing import Any, TypeVar
 
 from rarl.errors import DataError, RunFolderError
+from rarl.files import require_free, write_text
 from rarl.grading import derive_kind
 from rarl.grading.files import options_of, text_of
 from rarl.prompting import Pool, ask
 from rarl.rewards.combine import Scorer
-from rarl.runlog import require_free, write_text
 from rarl.terminal import progress
 from rarl.types import Example, Fact, Finish, Prompt, QuestionKind, Rollout, Score, Shape
 

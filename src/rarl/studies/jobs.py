@@ -10,7 +10,8 @@ from rarl.config import RunConfig
 from rarl.evaluating import evaluate_configs
 from rarl.evaluation import read_records
 from rarl.evaluation.protocols import values
-from rarl.runlog import RunFolder, read_json, write_json
+from rarl.files import read_json, write_json
+from rarl.runlog import RunFolder
 from rarl.studies.design import Cell, Study
 
 RESOURCES, STOPPED, TRIED, DONE = "resources.json", "early-stop.json", "tried.json", "done.json"
@@ -113,7 +114,7 @@ def trained(config: RunConfig, path: Path) -> RunFolder:
 
 def _best_checkpoint(study: Study, config: RunConfig, arm: str, run: RunFolder, folder: Path) -> Path:
     """The adapter of the checkpoint that does best on validation data, the earliest of equals."""
-    checkpoints = dict(run.checkpoints())
+    checkpoints = dict(run.checkpoints.all())
     if not (folder / STOPPED).is_file():
         places = {step: folder / "validation" / f"step-{step:06d}" for step in checkpoints}
         for step, place in places.items():

@@ -8,10 +8,11 @@ from statistics import fmean
 from typing import Any
 
 from rarl.environment import VERSION
+from rarl.files import read_json
 from rarl.reporting.charts import domain, intervals, scale
 from rarl.reporting.curves import learning_curves
 from rarl.reporting.page import assets, templates
-from rarl.runlog import RunFolder, read_json
+from rarl.runlog import RunFolder
 from rarl.studies.design import Claim
 from rarl.studies.effects import Effect
 from rarl.studies.jobs import Job

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rarl.evaluation.significance import holm
-from rarl.runlog import read_json, write_json
+from rarl.files import read_json, write_json
 from rarl.studies.answers import Reader
 from rarl.studies.design import COSTS, Cell, Claim, Contrast, Prompting, Study, load_study
 from rarl.studies.effects import Effect, NoEffectError, Side, effect, over_seeds

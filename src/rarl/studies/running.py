@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from multiprocessing import get_all_start_methods, get_context
@@ -16,9 +16,9 @@ from time import perf_counter
 from rarl.environment import describe_environment
 from rarl.errors import RarlError, RunFolderError
 from rarl.evaluating import load_split
+from rarl.files import read_rows, require_free, write_json, write_text
 from rarl.locking import alone
 from rarl.policy.loading import pick_device
-from rarl.runlog import require_free, write_json, write_text
 from rarl.studies.design import Cell, Study, load_study
 from rarl.studies.frozen import require_frozen
 from rarl.studies.jobs import Job, Work
@@ -45,12 +45,13 @@ def run_study(path: str | Path, *, out: Path | None = None, workers: int | None 
     skipped, absent = skipped_arms(study), absent_sets(study)
     study = study.without(absent)
     workers = workers or _workers(study)
-    with alone(out), _session(out) as done:
+    with alone(out):
+        session = _Session(out)
         tried = trials(study, skipped)
-        done += _run_all(tried, study, out, workers, "search")
+        session.time(_run_all(tried, study, out, workers, "search"))
         found = study.with_found(chosen(study, out, tried))
         jobs = [Job(arm, seed) for seed in study.seeds for arm in study.arms if arm not in skipped]
-        done += _run_all(jobs, found, out, workers, "study")
+        session.time(_run_all(jobs, found, out, workers, "study"))
     results = read_study(study, out, skipped, absent)
     write_text(out / PAGE, study_page(results))
     write_text(out / HTML, study_html(results))
@@ -84,17 +85,18 @@ def absent_sets(study: Study) -> dict[str, str]:
     return absent
 
 
-@contextmanager
-def _session(out: Path) -> Iterator[list[Work]]:
-    """Adds how long this call worked, on what it is given to hold, to those before it."""
-    start = perf_counter()
-    done: list[Work] = []
-    try:
-        yield done
-    finally:
-        if done:
-            with (out / SESSIONS).open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"jobs": len(done), "seconds": perf_counter() - start}) + "\n")
+class _Session:
+    """How long this call has worked, in a row beside those of the calls before; a kill loses what is under way."""
+
+    def __init__(self, out: Path) -> None:
+        self._file, self._start, self._jobs = out / SESSIONS, perf_counter(), 0
+        self._before = list(read_rows(self._file))
+
+    def time(self, done: Iterable[Work]) -> None:
+        """Count each as it is done."""
+        for self._jobs, _ in enumerate(done, start=self._jobs + 1):
+            row = {"jobs": self._jobs, "seconds": perf_counter() - self._start}
+            write_text(self._file, "".join(f"{json.dumps(each)}\n" for each in (*self._before, row)))
 
 
 def _freeze(study: Study, out: Path) -> None:

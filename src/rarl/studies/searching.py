@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from rarl.runlog import read_json, write_json
+from rarl.files import read_json, write_json
 from rarl.studies.design import Study
 from rarl.studies.jobs import TRIED, Trial
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from rarl.runlog import read_json, read_rows
+from rarl.files import read_json, read_rows
 from rarl.studies.design import COSTS, Cell, Claim, Contrast, Study
 from rarl.studies.effects import Effect
 from rarl.studies.results import ClaimResult, StudyResults

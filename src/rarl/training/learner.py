@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
 from rarl.config import Train
-from rarl.errors import RarlError, RunFolderError
+from rarl.errors import RarlError
+from rarl.files import read_json, write_json
 from rarl.policy import Policy
+from rarl.training.metrics import Values
 
+STATE = "state.json"
 BETAS = (0.9, 0.99)  # a second moment that forgets faster than AdamW's usual 0.999 suits runs of a few hundred steps
 
 
@@ -25,7 +29,10 @@ def learning_rate(step: int, config: Train) -> float:
 
 
 class Learner:
-    """The trained parameters of a policy and their optimizer. `step` is the next step to take."""
+    """The trained parameters of a policy and their optimizer. `step` is the next step to take.
+
+    `pending` has the metrics of the step before, as long as they are not written down.
+    """
 
     def __init__(self, policy: Policy, config: Train) -> None:
         self._config = config
@@ -35,6 +42,17 @@ class Learner:
             self._named.values(), lr=config.lr, betas=BETAS, weight_decay=config.weight_decay
         )
         self.step = 0
+        self.pending: Values | None = None
+        self._updated = False
+
+    @property
+    def between_steps(self) -> bool:
+        """Whether all updates of a step have been made, or none: what may be saved."""
+        return not self._updated
+
+    def finish(self, step: int, values: Values) -> None:
+        """All updates of this step have been made; these are its metrics."""
+        self.step, self.pending, self._updated = step + 1, values, False
 
     @property
     def device(self) -> torch.device:
@@ -52,12 +70,13 @@ class Learner:
         rate = learning_rate(self.step, self._config)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
+        self._updated = True
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         return norm, rate
 
-    def save(self, folder: Path, config_digest: str) -> None:
-        """Adapter, in PEFT's format, optimizer and step into a folder: all that cannot be computed again.
+    def save(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        """Adapter, in PEFT's format, optimizer, step and settings into a folder: all that cannot be computed again.
 
         The adapter counts on what the run began with: on the base, or on the base with another adapter.
         """
@@ -68,18 +87,16 @@ class Learner:
             for key in self._optimizer.state[value]
         }
         save_file(moments, folder / "optimizer.safetensors")
-        (folder / "state.json").write_text(json.dumps({"step": self.step, "config": config_digest}) + "\n")
+        write_json(folder / STATE, {"step": self.step, "pending": self.pending, "config": settings})
 
-    def load(self, folder: Path, config_digest: str) -> None:
-        """Go on from what `save` wrote; RunFolderError if it belongs to another configuration."""
+    def load(self, folder: Path) -> None:
+        """Go on from what `save` wrote."""
         from peft import set_peft_model_state_dict  # there since the policy has an adapter; evaluating does without
 
-        state = json.loads((folder / "state.json").read_text())
-        if state["config"] != config_digest:
-            raise RunFolderError(f"{folder} was written under another configuration; start a new run")
+        state = read_json(folder / STATE)
         set_peft_model_state_dict(self._network, load_file(folder / "adapter" / "adapter_model.safetensors"))
         for key, tensor in load_file(folder / "optimizer.safetensors").items():
             moment, _, name = key.partition("/")
             parameter = self._named[name]
             self._optimizer.state[parameter][moment] = tensor if moment == "step" else tensor.to(parameter.device)
-        self.step = int(state["step"])
+        self.step, self.pending = int(state["step"]), state["pending"]

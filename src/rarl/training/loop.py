@@ -1,19 +1,24 @@
-"""What every kind of training does around its steps: log, save, evaluate, time."""
+"""What every kind of training does around its steps: log, save, evaluate, time, and stop where it can go on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from time import perf_counter
+from statistics import fmean
+from time import monotonic, perf_counter
+from typing import Any
 
 from rarl.config import RunConfig
 from rarl.runlog import RunFolder
+from rarl.stopping import Stop, TimeUpError
 from rarl.terminal import progress
 from rarl.training.batches import Batches
 from rarl.training.learner import Learner
 from rarl.training.metrics import Values, peak_memory
 from rarl.types import Example, StepMetrics
+
+WINDOW = 20  # steps over which a training metric is averaged to tell which checkpoint is the best
 
 
 @dataclass
@@ -36,35 +41,95 @@ Evaluate = Callable[[str], Values]  # a stage's name to the evaluation's metrics
 Track = Callable[[int, Values], None]  # a step's metrics to where they are watched
 
 
-def train_steps(
-    step: Step,
-    learner: Learner,
-    batches: Batches,
-    config: RunConfig,
-    folder: RunFolder,
-    evaluate: Evaluate,
-    track: Track,
-) -> None:
-    """Take the steps that are left, and after each write down what happened."""
-    steps = progress(
-        batches.steps(learner.step, config.train.steps), "training", total=config.train.steps - learner.step
-    )
-    for number, examples in steps:
-        clock = Clock()
-        with clock.phase("whole"):
-            values = step(number, examples, clock)
-        learner.step = number + 1
+@dataclass
+class Training:
+    """A run's steps from wherever its learner stands."""
+
+    step: Step
+    learner: Learner
+    batches: Batches
+    config: RunConfig
+    folder: RunFolder
+    evaluate: Evaluate
+    track: Track
+    stop: Stop
+    _saved: float = field(default=0.0, init=False)
+
+    def run(self) -> None:
+        """Take the steps that are left, and after each write down what happened.
+
+        Asked to stop, it finishes the step and saves. When the time for that is up the step is given up, and what was
+        before it is saved, unless some of its updates were made: then the last checkpoint stands.
+        """
+        self._saved = monotonic()
+        start, end = self.learner.step, self.config.train.steps
+        try:
+            if self.learner.pending is not None:
+                with self.stop.later():
+                    self._complete(Clock())
+                self.stop.now()
+            for number, examples in progress(self.batches.steps(start, end), "training", total=end - start):
+                with self.stop.later():
+                    clock = Clock()
+                    with clock.phase("whole"):
+                        self.learner.finish(number, self.step(number, examples, clock))
+                    self._complete(clock)
+                self.stop.now()
+        except TimeUpError:
+            if self.learner.between_steps:
+                self._save()
+            raise
+
+    def _complete(self, clock: Clock) -> None:
+        """What follows a step's updates: evaluate, log, save."""
+        learner, config = self.learner, self.config
+        assert learner.pending is not None
+        values = learner.pending
         is_last = learner.step == config.train.steps  # what follows the last step is the run's own evaluation
         if config.eval.enabled and not is_last and _due(learner.step, config.eval.every_steps):
             with clock.phase("evaluate"):
-                values |= evaluate(f"step-{learner.step:06d}")
-        folder.append_metrics(StepMetrics(learner.step, values))
-        folder.append_timings(learner.step, {**clock.seconds, "peak_bytes": peak_memory(learner.device)})
-        track(learner.step, values)
-        if _due(learner.step, config.checkpoint.every_steps) or (is_last and config.checkpoint.every_steps):
-            with folder.checkpoint(learner.step) as path:
-                learner.save(path, config.digest())
-            folder.drop_checkpoints(config.checkpoint.keep)
+                values = values | self.evaluate(f"step-{learner.step:06d}")
+        self.folder.append_metrics(StepMetrics(learner.step, values))
+        self.folder.append_timings(learner.step, {**clock.seconds, "peak_bytes": peak_memory(learner.device)})
+        learner.pending = None
+        self.track(learner.step, values)
+        if self._save_due(is_last):
+            self._save()
+
+    def _save_due(self, is_last: bool) -> bool:
+        steps, minutes = self.config.checkpoint.every_steps, self.config.checkpoint.every_minutes
+        late = minutes > 0 and monotonic() - self._saved >= 60 * minutes
+        return _due(self.learner.step, steps) or late or (is_last and steps > 0) or self.stop.signal is not None
+
+    def _save(self) -> None:
+        checkpoints = self.folder.checkpoints
+        with checkpoints.write(self.learner.step) as path:
+            self.learner.save(path, self.config.model_dump(mode="json"))
+        metric = self.config.checkpoint.best or _best_metric(self.config)
+        steps = [step for step, _ in checkpoints.all()]
+        checkpoints.keep(self.config.checkpoint.keep, best_step(steps, self.folder.metrics(), metric))
+        self._saved = monotonic()
+
+
+def best_step(steps: Sequence[int], rows: Sequence[Mapping[str, Any]], metric: str) -> int | None:
+    """Of these steps the earliest at which the metric stood highest, "-loss" the loss lowest; None where it never was.
+
+    It stands at its last value if an evaluation gave it, and else at the mean over the last WINDOW steps.
+    """
+    sign, name = (-1.0, metric[1:]) if metric.startswith("-") else (1.0, metric)
+    known = [(row["step"], sign * row[name]) for row in rows if row.get(name) is not None]
+    standing = {}
+    for step in steps:
+        values = [value for at, value in known if at <= step]
+        if values:
+            standing[step] = values[-1] if name.startswith("eval/") else fmean(values[-WINDOW:])
+    return max(standing, key=standing.__getitem__, default=None)
+
+
+def _best_metric(config: RunConfig) -> str:
+    if config.eval.enabled and config.eval.every_steps:
+        return f"eval/{config.eval.splits[0]}/accuracy"
+    return "-loss" if config.run.method == "sft" else "reward/mean"
 
 
 def _due(step: int, every: int) -> bool:

@@ -1,0 +1,133 @@
+"""Files of a run: whole or not there, and an error of one line where they can't be written or were damaged."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rarl.errors import RunFolderError
+
+
+def free_path(parent: str | Path, name: str) -> Path:
+    """`parent/name-1`, or the first higher number that is not there yet."""
+    number = 1
+    while (path := Path(parent) / f"{file_name(name)}-{number}").exists():
+        number += 1
+    return path
+
+
+def require_free(path: str | Path) -> Path:
+    """The path of a folder that may be written: RunFolderError if something is there already."""
+    path = Path(path)
+    try:
+        taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
+    except OSError as error:
+        raise not_written(path, error) from None
+    if taken:
+        raise RunFolderError(f"{path} exists already and is not overwritten; choose another --out, or remove it")
+    return path
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file that a run wrote; RunFolderError if there is none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunFolderError(f"{path} is missing or damaged: {error}") from None
+    if not isinstance(value, dict):
+        raise RunFolderError(f"{path} is damaged: it holds no object")
+    return value
+
+
+def write_text(path: Path, text: str) -> None:
+    """The whole file or nothing: a reader sees the old text until the new one is on disk."""
+    with written_aside(path) as file:
+        file.write(text)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a JSONL file, up to one that a kill cut short; none if there is no file.
+
+    Errors: RunFolderError for a line that is no JSON object.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith(b"\n"):
+                return
+            try:
+                row = json.loads(line)
+            except ValueError:
+                raise RunFolderError(f"{path}, line {number}, is not JSON; the file was damaged") from None
+            if not isinstance(row, dict):
+                raise RunFolderError(f"{path}, line {number}, is no object; the file was damaged")
+            yield row
+
+
+def not_written(path: Path, error: OSError) -> RunFolderError:
+    return RunFolderError(f"cannot write {path}: {error.strerror}; choose another --out")
+
+
+@contextmanager
+def folder_aside(path: Path) -> Iterator[Path]:
+    """A folder beside `path` to write into; it takes the place of `path` when the block ends without an error."""
+    aside, old = (path.with_name(f".{path.name}.{suffix}") for suffix in ("part", "old"))
+    for left_over in (aside, old):
+        shutil.rmtree(left_over, ignore_errors=True)
+    try:
+        aside.mkdir(parents=True)
+    except OSError as error:
+        raise not_written(path, error) from None
+    try:
+        yield aside
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    for file in aside.rglob("*"):
+        if file.is_file():
+            _sync(file)
+    if path.exists():
+        path.rename(old)
+    aside.rename(path)
+    _sync(path.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Any]:
+    if path.is_dir():
+        raise RunFolderError(f"{path} is a folder; give a file")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise not_written(path, error) from None
+    aside = path.with_name(f".{path.name}.part")
+    with aside.open("w", encoding="utf-8", newline="\n") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def file_name(name: str) -> str:
+    """A name as a file or folder may bear it anywhere."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "unnamed"
