@@ -6,8 +6,9 @@ import pytest
 
 from rarl.studies.design import Claim, Contrast, load_study
 from rarl.studies.effects import Effect
-from rarl.studies.page import study_html, verdicts
+from rarl.studies.page import study_html
 from rarl.studies.results import ClaimResult, StudyResults
+from rarl.studies.tables import verdicts
 from small_study import TOML, write
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rarl.terminal import plain_table
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -50,11 +52,7 @@ def load_arm(path: Path, name: str, overrides: Sequence[str] | None) -> RunConfi
 
 def print_rows(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table of texts."""
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    for name in header:
-        table.add_column(name)
+    table = plain_table(title, *header)
     for row in rows:
         table.add_row(*row)
     print_table(table)

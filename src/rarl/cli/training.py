@@ -125,7 +125,7 @@ def study(
     for number, each in enumerate(results.claims, start=1):
         print(f"{number}. {each.claim.says}")
     claims = claims_table(results).only("claim", "contrast", "effect", "p (Holm)", "verdict")
-    for table in (claims, comparison_table(results)):
+    for table in (claims, comparison_table(results, brief=True)):
         print()
         print_rows(table.title, table.header, table.rows)
     print()

@@ -17,10 +17,8 @@ from rarl.studies.design import Claim
 from rarl.studies.effects import Effect
 from rarl.studies.jobs import Job
 from rarl.studies.results import ClaimResult, StudyResults
-from rarl.studies.tables import READING, all_tables, contrast_words, fixed, gain, how, left_out
+from rarl.studies.tables import READING, all_tables, contrast_words, fixed, gain, how, least, left_out, verdicts
 from rarl.types import Estimate
-
-_VERDICTS = ("supported", "contradicted", "undecided", "not tested")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +68,6 @@ def study_html(results: StudyResults) -> str:
     )
 
 
-def verdicts(results: StudyResults) -> str:
-    """How the claims fared, in a sentence: "Of 5 claims 2 are supported, 3 undecided."."""
-    found = [each.verdict for each in results.claims]
-    counts = [f"{found.count(verdict)} {verdict}" for verdict in _VERDICTS if verdict in found]
-    return f"Of {len(found)} claims: {', '.join(counts)}." if found else "No claim was put to the test."
-
-
 def _card(result: ClaimResult) -> Card:
     claim = result.claim
     return Card(
@@ -96,7 +87,7 @@ def _lines(claim: Claim, result: ClaimResult) -> Iterator[Line]:
         others = {"by native prompts": result.native, "beyond in domain": result.beyond}
         beside = {name: gain(each[place], claim) for name, each in others.items() if each}
         if found.smallest is not None:
-            beside["least effect that could be found"] = f"{100 * found.smallest:.1f}"
+            beside["least effect that could be found"] = least(found, claim)
         yield Line(
             contrast_words(claim.contrasts[place]),
             gain(found, claim),

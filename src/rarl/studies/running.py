@@ -94,7 +94,8 @@ class _Session:
 
     def time(self, done: Iterable[Work]) -> None:
         """Count each as it is done."""
-        for self._jobs, _ in enumerate(done, start=self._jobs + 1):
+        for _ in done:
+            self._jobs += 1
             row = {"jobs": self._jobs, "seconds": perf_counter() - self._start}
             write_text(self._file, "".join(f"{json.dumps(each)}\n" for each in (*self._before, row)))
 

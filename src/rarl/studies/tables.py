@@ -14,6 +14,7 @@ from rarl.studies.results import ClaimResult, StudyResults
 from rarl.studies.searching import SEARCH
 
 SESSIONS = "sessions.jsonl"
+_VERDICTS = ("supported", "contradicted", "undecided", "not tested")
 BESIDE = ("by native prompts", "beyond in domain")  # further effects of a claim
 UNITS = {"seconds": (1.0, "{:,.0f} s"), "peak_memory": (1e9, "{:.2f} GB")}  # the others are counts
 
@@ -43,13 +44,19 @@ def claims_table(results: StudyResults) -> Table:
     return Table("Claims", header, rows)
 
 
-def comparison_table(results: StudyResults) -> Table:
-    """The paper's table: each arm at home and on all that is unseen, with and without reasoning prompting."""
+def comparison_table(results: StudyResults, brief: bool = False) -> Table:
+    """The paper's table: each arm at home and on all that is unseen, with and without reasoning prompting.
+
+    `brief`: arms by name, without intervals.
+    """
     study, metric = results.study, results.study.metrics[0]
     cells = [cell for cell in study.roles if cell.name in ("in-domain", "unseen")]
     header = ("arm", *(f"{cell.name.replace('-', ' ')}, {cell.shape}" for cell in cells))
     rows = [
-        (study.arms[arm].title, *(level(found[cell].get(metric)) for cell in cells))
+        (
+            arm if brief else f"{study.arms[arm].title} ({arm})",
+            *(level(found[cell].get(metric), interval=not brief) for cell in cells),
+        )
         for arm, found in results.roles.items()
     ]
     return Table(f"{metric.capitalize()} in domain and on unseen data, by prompting at inference", header, rows)
@@ -114,23 +121,43 @@ def all_tables(results: StudyResults) -> Iterator[Table]:
 def study_page(results: StudyResults) -> str:
     """The results as Markdown."""
     study = results.study
-    parts = [f"# Results of the study {study.name}", f"{how(results)}\n\n{READING}"]
-    claims = enumerate(results.claims, start=1)
-    parts += [f"Claim {number}: {each.claim.says}. {fixed(each.claim)}" for number, each in claims]
+    parts = [f"# Results: {study.name}", f"{verdicts(results)} {how(results)}", READING]
+    parts += [
+        "\n".join(f"{n}. {each.claim.says}. {fixed(each.claim)}" for n, each in enumerate(results.claims, start=1))
+    ]
     parts += [markdown(table) for table in all_tables(results)]
     parts += [f"Skipped: {name} ({why})." for name, why in left_out(results).items()]
     return "\n\n".join(parts) + "\n"
 
 
-def level(found: Effect | None) -> str:
+def level(found: Effect | None, *, interval: bool = True) -> str:
     """A share in per cent with its interval over seeds and items: "66.1 [62.0, 70.2]"."""
-    return "-" if found is None else f"{100 * found.mean:.1f}{_interval(found, '.1f')}"
+    return "-" if found is None else f"{100 * found.mean:.1f}{_interval(found, '.1f') if interval else ''}"
+
+
+def verdicts(results: StudyResults) -> str:
+    """How the claims fared, in a sentence: "Of 5 claims: 2 supported, 3 undecided."."""
+    found = [each.verdict for each in results.claims]
+    counts = [f"{found.count(verdict)} {verdict}" for verdict in _VERDICTS if verdict in found]
+    return f"Of {len(found)} claims: {', '.join(counts)}." if found else "No claim was put to the test."
 
 
 def gain(found: Effect, claim: Claim) -> str:
-    """An effect in points, or in per cent where it is relative: "+5.5 [1.2, 9.8]"."""
+    """An effect in points, or in per cent where it is relative: "+5.5 [1.2, 9.8]"; of a cost how many times as much."""
+    if claim.of_cost:
+        limits = (
+            f" [{1 - found.high:.2f}, {1 - found.low:.2f}]" if found.low is not None and found.high is not None else ""
+        )
+        return f"{1 - found.mean:.2f}{limits} times"
     unit = " %" if claim.measure == "relative" else ""
     return f"{100 * found.mean:+.1f}{_interval(found, '.1f')}{unit}"
+
+
+def least(found: Effect, claim: Claim) -> str:
+    """The least true effect that the design would find, in the unit of the effect."""
+    if found.smallest is None:
+        return ""
+    return f"{found.smallest:.2f} times" if claim.of_cost else f"{100 * found.smallest:.1f}"
 
 
 def _interval(found: Effect, form: str) -> str:
@@ -152,7 +179,7 @@ def _claim_rows(number: int, result: ClaimResult) -> Iterator[tuple[str, ...]]:
             gain(found, claim),
             *beside,
             f"{result.holm:.3f}" if first and result.holm is not None else "",
-            f"{100 * found.smallest:.1f}" if found.smallest is not None else "",
+            least(found, claim),
             result.verdict if first else found.verdict,
         )
 
@@ -167,7 +194,7 @@ def contrast_words(contrast: Contrast) -> str:
 def fixed(claim: Claim) -> str:
     """What was fixed before the run, in words."""
     if claim.of_cost:
-        return f"Fixed before: the share of {COSTS[claim.endpoint]} saved."
+        return f"Fixed before: {COSTS[claim.endpoint]}; supported where they are fewer."
     tasks = f" on {', '.join(claim.tasks)}" if claim.tasks else ""
     unit = "relative to the comparator" if claim.measure == "relative" else "in points"
     sets = ", ".join(claim.sets) or "sets that are not there"
@@ -192,8 +219,8 @@ def how(results: StudyResults) -> str:
         f"Made with Python {environment['python']}, {packages} on {environment['cpus']} cores of {environment['cpu']}"
     )
     return (
-        f"Written by `rarl study` from the study `{study.name}` (digest `{study.digest()}`): {len(study.seeds)} seeds, "
-        f"{n:,} questions a seed and set. {made}; wall time {minutes:.0f} minutes"
+        f"Written by `{' '.join(environment.get('command', ('rarl', 'study')))}` (digest `{study.digest()}`): "
+        f"{len(study.seeds)} seeds, {n:,} questions a seed and set. {made}; wall time {minutes:.0f} minutes"
         f"{f' in {len(sessions)} calls' if len(sessions) > 1 else ''}."
     )
 
