@@ -9,7 +9,7 @@ import time
 import pytest
 
 from rarl.errors import StoppedError
-from rarl.stopping import TimeUpError, stoppable
+from rarl.stopping import TimeUpError, ignored, stoppable
 
 HOW = "go on with rarl train --resume x"
 
@@ -126,6 +126,12 @@ def test_a_process_that_is_told_to_stop_exits_with_75(tmp_path):
     process.terminate()
     process.communicate(timeout=20)
     assert process.returncode == 75
+
+
+def test_what_is_ignored_stays_so():
+    with ignored(), stoppable(HOW) as stop:
+        send()
+        assert stop.signal is None
 
 
 def test_the_error_comes_back_from_another_process():

@@ -29,6 +29,7 @@ from rarl.policy import Policy
 from rarl.policy.loading import threads_for
 from rarl.prompting import Pool, load_pool
 from rarl.registry import engines
+from rarl.stopping import stoppable
 from rarl.types import Engine, Sampling, Shape, Template
 
 logger = logging.getLogger("rarl")
@@ -113,7 +114,11 @@ def evaluate_configs(configs: Mapping[Path, RunConfig], remedy: str = "run this 
     if trouble := judge.trouble():
         logger.warning("%s; answers are kept all the same, and judged by a later call", trouble)
     trained, environment = _trained_with(first.model.adapter), describe_environment()
-    with threads_for(first.model.base), closing(make_engine(Policy.load(first.model))) as engine:
+    with (
+        stoppable("records are kept: the same command goes on"),
+        threads_for(first.model.base),
+        closing(make_engine(Policy.load(first.model))) as engine,
+    ):
         found = {
             folder: evaluate_split(engine, datasets[folder], pool, config, folder, judge, trained, environment)
             for folder, config in configs.items()

@@ -10,7 +10,8 @@ from types import FrameType
 
 from rarl.errors import StoppedError
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# SIGUSR1 is what SLURM's --signal=USR1 sends ahead of time, and what a study passes on to its arms.
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGUSR1") if hasattr(signal, name))
 
 
 class _AskedToStop(BaseException):
@@ -52,16 +53,17 @@ class Stop:
 
 @contextmanager
 def stoppable(how: str, grace: float = 0.0) -> Iterator[Stop]:
-    """A part of the program that SIGTERM and SIGINT end with a StoppedError; `how` says how to go on.
+    """A part of the program that SIGNALS end with a StoppedError; `how` says how to go on.
 
-    `grace`: seconds that what is done `later` may still take. Signals reach the main thread only: in any other, nothing
-    is done about them.
+    `grace`: seconds that what is done `later` may still take. A signal that is ignored stays so. Signals reach the main
+    thread only: in any other, nothing is done about them.
     """
     stop = Stop(grace)
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {number: signal.signal(number, stop._on_signal) for number in SIGNALS}
+    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop._on_signal) for number in heard}
     if hasattr(signal, "SIGALRM"):
         before[signal.SIGALRM] = signal.signal(signal.SIGALRM, _time_is_up)
     try:
@@ -70,6 +72,20 @@ def stoppable(how: str, grace: float = 0.0) -> Iterator[Stop]:
         raise StoppedError(stop.signal or signal.SIGTERM, how) from None
     finally:
         _alarm(0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def ignored() -> Iterator[None]:
+    """Signals are passed over, also by processes that are started within."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
+    try:
+        yield
+    finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 

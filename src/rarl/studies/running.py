@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from multiprocessing import get_all_start_methods, get_context
+from multiprocessing import active_children, forkserver, get_all_start_methods, get_context
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from time import perf_counter
@@ -19,6 +20,7 @@ from rarl.evaluating import load_split
 from rarl.files import read_rows, require_free, write_json, write_text
 from rarl.locking import alone
 from rarl.policy.loading import pick_device
+from rarl.stopping import SIGNALS, ignored, stoppable
 from rarl.studies.design import Cell, Study, load_study
 from rarl.studies.frozen import require_frozen
 from rarl.studies.jobs import Job, Work
@@ -28,6 +30,7 @@ from rarl.studies.searching import chosen, trials
 from rarl.studies.tables import SESSIONS, study_page
 from rarl.terminal import progress
 
+PASSED_ON = SIGNALS[-1]
 PAGE, HTML = "results.md", "results.html"
 
 
@@ -45,7 +48,7 @@ def run_study(path: str | Path, *, out: Path | None = None, workers: int | None 
     skipped, absent = skipped_arms(study), absent_sets(study)
     study = study.without(absent)
     workers = workers or _workers(study)
-    with alone(out):
+    with stoppable(f"go on with rarl study {path} --out {out}"), alone(out):
         session = _Session(out)
         tried = trials(study, skipped)
         session.time(_run_all(tried, study, out, workers, "search"))
@@ -123,8 +126,11 @@ def _workers(study: Study) -> int:
 
 
 def _run_all(jobs: Sequence[Work], study: Study, out: Path, workers: int, label: str) -> Iterator[Work]:
-    """What is missing, each job in a process of its own; every one when it is done. The first error stops those that
-    wait; those that run finish first."""
+    """What is missing, each job in a process of its own; every one when it is done.
+
+    The first error stops those that wait; those that run finish first. Asked to stop, those that run save what they
+    have; asked again, they are killed.
+    """
     missing = [job for job in jobs if not job.is_done(study, out)]
     if not missing:
         return
@@ -135,10 +141,25 @@ def _run_all(jobs: Sequence[Work], study: Study, out: Path, workers: int, label:
                 done.result()
                 yield running[done]
         except BaseException as error:
-            pool.shutdown(cancel_futures=True)
-            if not isinstance(error, RarlError):
+            asked = not isinstance(error, RarlError)
+            _end(pool, at_once=asked)
+            if asked:
                 raise
             raise RarlError(f"{running[done].name}: {error}; run the study again to go on") from error
+
+
+def _end(pool: ProcessPoolExecutor, *, at_once: bool) -> None:
+    """Wait for the jobs that run; `at_once` tells them to stop where they can go on."""
+    try:
+        if at_once:
+            for process in active_children():
+                if process.pid is not None:
+                    os.kill(process.pid, PASSED_ON)
+        pool.shutdown(cancel_futures=True)
+    except BaseException:
+        for process in active_children():
+            process.kill()
+        raise
 
 
 def _processes() -> BaseContext:
@@ -147,14 +168,18 @@ def _processes() -> BaseContext:
         return get_context("spawn")
     processes = get_context("forkserver")
     processes.set_forkserver_preload(["rarl.studies.jobs", "transformers.models.qwen2_vl.modeling_qwen2_vl"])
+    # A terminal, or a scheduler, signals all processes at once. Here the study alone listens, and passes it on once.
+    with ignored():
+        forkserver.ensure_running()  # what is ignored now stays so in it
     return processes
 
 
 def _logged(job: Work, study: Study, out: Path) -> None:
     """The job, with what it says in a file of its folder: several share the terminal."""
+    signal.signal(PASSED_ON, signal.SIG_DFL)
     log = job.folder(out) / "log.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with _into(log):
+    with _into(log), stoppable("the study goes on with it"):
         job.run(study, out)
 
 

@@ -53,7 +53,8 @@ class Training:
     evaluate: Evaluate
     track: Track
     stop: Stop
-    _saved: float = field(default=0.0, init=False)
+    _saved_at: float = field(default=0.0, init=False)  # by the clock
+    _saved: int = field(default=0, init=False)  # the step
 
     def run(self) -> None:
         """Take the steps that are left, and after each write down what happened.
@@ -61,24 +62,27 @@ class Training:
         Asked to stop, it finishes the step and saves. When the time for that is up the step is given up, and what was
         before it is saved, unless some of its updates were made: then the last checkpoint stands.
         """
-        self._saved = monotonic()
-        start, end = self.learner.step, self.config.train.steps
+        self._saved_at, self._saved = monotonic(), self.learner.step
         try:
-            if self.learner.pending is not None:
-                with self.stop.later():
-                    self._complete(Clock())
-                self.stop.now()
-            for number, examples in progress(self.batches.steps(start, end), "training", total=end - start):
-                with self.stop.later():
-                    clock = Clock()
-                    with clock.phase("whole"):
-                        self.learner.finish(number, self.step(number, examples, clock))
-                    self._complete(clock)
-                self.stop.now()
+            with self.stop.later():
+                self._run()
         except TimeUpError:
             if self.learner.between_steps:
                 self._save()
             raise
+
+    def _run(self) -> None:
+        if self.learner.pending is not None:
+            self._complete(Clock())
+        start, end = self.learner.step, self.config.train.steps
+        for number, examples in progress(self.batches.steps(start, end), "training", total=end - start):
+            clock = Clock()
+            with clock.phase("whole"):
+                self.learner.finish(number, self.step(number, examples, clock))
+            self._complete(clock)
+            if self.stop.signal is not None:
+                self._save()
+                self.stop.now()
 
     def _complete(self, clock: Clock) -> None:
         """What follows a step's updates: evaluate, log, save."""
@@ -98,17 +102,20 @@ class Training:
 
     def _save_due(self, is_last: bool) -> bool:
         steps, minutes = self.config.checkpoint.every_steps, self.config.checkpoint.every_minutes
-        late = minutes > 0 and monotonic() - self._saved >= 60 * minutes
-        return _due(self.learner.step, steps) or late or (is_last and steps > 0) or self.stop.signal is not None
+        late = minutes > 0 and monotonic() - self._saved_at >= 60 * minutes
+        return _due(self.learner.step, steps) or late or (is_last and steps > 0)
 
     def _save(self) -> None:
+        """A checkpoint of where the learner stands, unless there is one."""
+        if self._saved == self.learner.step:
+            return
         checkpoints = self.folder.checkpoints
         with checkpoints.write(self.learner.step) as path:
             self.learner.save(path, self.config.model_dump(mode="json"))
         metric = self.config.checkpoint.best or _best_metric(self.config)
         steps = [step for step, _ in checkpoints.all()]
         checkpoints.keep(self.config.checkpoint.keep, best_step(steps, self.folder.metrics(), metric))
-        self._saved = monotonic()
+        self._saved_at, self._saved = monotonic(), self.learner.step
 
 
 def best_step(steps: Sequence[int], rows: Sequence[Mapping[str, Any]], metric: str) -> int | None:
