@@ -36,7 +36,7 @@ from rarl.reporting import Result, read_results, write_report
 from rarl.rewards import Probe, ScoredFile, Scorer, score_file
 from rarl.rewards import probe as probe_rewards
 from rarl.runlog import RunFolder
-from rarl.sections import differing, validated
+from rarl.sections import differing
 from rarl.stopping import Stop, stoppable
 from rarl.training.batches import Batches
 from rarl.training.grpo import Grpo
@@ -249,8 +249,7 @@ def require_unchanged(folder: RunFolder, config: RunConfig) -> None:
     """RunFolderError where the run's newest checkpoint was written under settings that may not change."""
     checkpoint = folder.checkpoints.newest()
     if checkpoint:
-        before = validated(RunConfig, read_json(checkpoint.path / STATE)["config"], str(checkpoint.path / STATE))
-        changed = list(differing(before.fixed(), config.fixed()))
+        changed = list(differing(read_json(checkpoint.path / STATE)["config"], config.fixed()))
         if changed:
             raise RunFolderError(
                 f"{folder.path} was begun with other settings: {', '.join(changed)}; put them back, or start a new run"

@@ -111,7 +111,7 @@ class Training:
             return
         checkpoints = self.folder.checkpoints
         with checkpoints.write(self.learner.step) as path:
-            self.learner.save(path, self.config.model_dump(mode="json"))
+            self.learner.save(path, self.config.fixed())
         metric = self.config.checkpoint.best or _best_metric(self.config)
         steps = [step for step, _ in checkpoints.all()]
         checkpoints.keep(self.config.checkpoint.keep, best_step(steps, self.folder.metrics(), metric))
