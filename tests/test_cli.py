@@ -146,12 +146,14 @@ def test_sft_takes_the_same_options(command, calls, tmp_path):
     assert (name, config.sft.target, options) == ("sft", "rationale", {"out": None})
 
 
-def test_resume_takes_the_folder_alone(command, calls):
+def test_resume_takes_the_folder_and_what_may_change(command, calls):
     assert command("train", "--resume", "runs/x")[0] == 0
-    assert calls == [("resume", (Path("runs/x"),), {})]
-    code, _, err = command("train", "--resume", "runs/x", "--set", "train.steps=3")
-    assert code == 2
-    assert "leave CONFIG, --set and --out away" in err
+    assert command("train", "--resume", "runs/x", "--set", "train.steps=3")[0] == 0
+    assert calls == [("resume", (Path("runs/x"), given), {}) for given in ((), ["train.steps=3"])]
+    for more in (("configs/quickstart.toml",), ("--out", "elsewhere")):
+        code, _, err = command("train", "--resume", "runs/x", *more)
+        assert code == 2
+        assert "leave CONFIG and --out away" in err
 
 
 def test_the_demo_trains_the_packaged_quickstart_in_a_new_folder(command, calls, tmp_path, monkeypatch):

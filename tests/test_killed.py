@@ -44,6 +44,7 @@ FILES = (
 
 def go(folder: Path) -> None:
     """In a process of its own: begin the run, or go on with it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs these tests may have it ignored
     config = RunConfig().override(SETTINGS)
     try:
         if (folder / "config.toml").is_file():

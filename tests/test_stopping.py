@@ -14,6 +14,14 @@ from rarl.stopping import TimeUpError, ignored, stoppable
 HOW = "go on with rarl train --resume x"
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """Whoever runs these tests may have Ctrl-C ignored, as for a job in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def send(number=signal.SIGTERM):
     os.kill(os.getpid(), number)
 
