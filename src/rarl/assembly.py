@@ -249,6 +249,11 @@ def require_unchanged(folder: RunFolder, config: RunConfig) -> None:
     """RunFolderError where the run's newest checkpoint was written under settings that may not change."""
     checkpoint = folder.checkpoints.newest()
     if checkpoint:
+        if config.train.steps < checkpoint.step:
+            raise RunFolderError(
+                f"{folder.path} stands at step {checkpoint.step}: train.steps can't be {config.train.steps}; "
+                f"its earlier adapters are in {folder.checkpoints.path}"
+            )
         changed = list(differing(read_json(checkpoint.path / STATE)["config"], config.fixed()))
         if changed:
             raise RunFolderError(

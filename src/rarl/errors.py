@@ -38,6 +38,9 @@ class UnscoredError(JudgeError):
         super().__init__(message)
         self.found = found
 
+    def __reduce__(self) -> tuple[Any, ...]:  # as it comes from another process
+        return type(self), (str(self), dict(self.found))
+
 
 class RunFolderError(RarlError):
     """A run folder that exists, is missing, or is not one."""

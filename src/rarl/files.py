@@ -26,7 +26,8 @@ def require_free(path: str | Path) -> Path:
     """The path of a folder that may be written: RunFolderError if something is there already."""
     path = Path(path)
     try:
-        taken = path.exists() and (not path.is_dir() or any(path.iterdir()))
+        # What a kill left half written has a name with a dot.
+        taken = path.exists() and (not path.is_dir() or any(each.name[0] != "." for each in path.iterdir()))
     except OSError as error:
         raise not_written(path, error) from None
     if taken:

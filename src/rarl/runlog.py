@@ -49,7 +49,7 @@ class RunFolder:
         """A new folder with its config and environment; RunFolderError if something is there already."""
         path = require_free(path)
         try:
-            (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+            path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise not_written(path, error) from None
         folder = cls(path)

@@ -91,3 +91,13 @@ def test_disjoint_splits_share_no_image_and_have_all(tmp_path: Path) -> None:
     assert train | test == set(names)
     other = load_dataset("silvar-med", split="disjoint-test", root=str(tmp_path), split_seed=1)
     assert {item.cluster for item in other} != test
+
+
+def test_an_image_under_two_names_is_in_one_split(tmp_path: Path) -> None:
+    names = [f"{number}.jpg" for number in range(12)]
+    write_pictures(tmp_path / "images", names)
+    rows = [{**ROWS[0], "image": f"{before}{name}"} for name in names for before in ("", "./")]
+    write_json(tmp_path / "silvar.json", rows)
+    parts = [load_dataset("silvar-med", split=f"disjoint-{part}", root=str(tmp_path)) for part in ("train", "test")]
+    train, test = ({item.images[0].name for item in part} for part in parts)
+    assert not train & test

@@ -1,6 +1,7 @@
 import json
 import shutil
 import sys
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
@@ -10,7 +11,7 @@ from rarl.evaluation import read_records
 from rarl.locking import alone
 from rarl.studies import load_study, run_study
 from rarl.studies.results import load_results
-from rarl.studies.running import absent_sets, skipped_arms
+from rarl.studies.running import _death_told, absent_sets, skipped_arms
 from rarl.studies.tables import study_page
 from small_study import TOML, write
 
@@ -162,3 +163,20 @@ def test_the_verb(done, monkeypatch, capsys):
     assert not caught.value.code
     assert "rl - sft" in shown
     assert "results.md" in shown
+
+
+@pytest.mark.parametrize("harm", ["cut", "shorter", "empty", "twice"])
+def test_records_that_were_damaged_since_are_no_result(done, tmp_path, harm):
+    out = tmp_path / "out"
+    shutil.copytree(done.folder, out)
+    records = out / "arms" / "rl" / "seed-3" / "home-think" / "records.jsonl"
+    lines = records.read_text().splitlines(keepends=True)
+    harmed = {"cut": [*lines[:-1], lines[-1][:20]], "shorter": lines[:-1], "empty": [], "twice": [*lines, lines[0]]}
+    records.write_text("".join(harmed[harm]))
+    with pytest.raises(RunFolderError, match=r"seed-3/home-think was damaged: .* remove it and run the study again"):
+        run_study(done.folder.parent / "small.toml", out=out)
+
+
+def test_a_process_that_is_killed_is_one_line():
+    with pytest.raises(RarlError, match="a process was killed, which is how a machine"), _death_told():
+        raise BrokenProcessPool("terminated abruptly")

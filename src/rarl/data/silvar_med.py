@@ -6,7 +6,7 @@ Its layout isn't documented, so a table is read in any common form, and the name
 from __future__ import annotations
 
 import csv
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from rarl.data.loading import Problem, refuse
 from rarl.data.published import (
@@ -76,7 +76,8 @@ def load(
 
 
 def _cluster(row: Values) -> str:
-    return str(row["image"]).strip()
+    """Its image, by one name."""
+    return PurePosixPath(str(row["image"]).strip()).as_posix()
 
 
 def _table(place: Path) -> Path:
@@ -102,7 +103,7 @@ def _example(row: Values, images: ImageFolder) -> Example:
     question, answer = text(row, "question"), text(row, "answer")
     return Example(
         id=f"silvar-med-{row['row']}",
-        cluster=name,
+        cluster=_cluster(row),
         images=(images.image(name),),
         question=question,
         answer=answer,

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rarl.errors import RunFolderError
 from rarl.evaluation import read_records
 from rarl.evaluation.protocols import values
+from rarl.evaluation.records import SETTINGS
+from rarl.files import read_json
 from rarl.studies.design import Cell, Study
 from rarl.studies.effects import Items, Side
 from rarl.studies.jobs import Job
@@ -54,6 +57,12 @@ class Reader:
 
 def _answers(folder: Path, metrics: set[str]) -> Answers:
     records = read_records(folder)
+    asked, there = read_json(folder / SETTINGS).get("questions"), len({record.id for record in records})
+    if not there == len(records) == asked:
+        raise RunFolderError(
+            f"{folder} was damaged: {len(records)} records of {there} questions, {asked} were asked; "
+            "remove it and run the study again"
+        )
     return Answers(
         {record.id: record.cluster for record in records},
         {record.id: record.task for record in records},

@@ -118,7 +118,7 @@ class Study(Section):
     name: str = ""
     seeds: tuple[int, ...] = Field(min_length=1)
     shapes: tuple[Prompting, ...] = ("think", "direct")
-    metrics: tuple[str, ...] = ("accuracy", "reasoning")
+    metrics: tuple[str, ...] = Field(("accuracy", "reasoning"), min_length=1)
     frozen: dict[Literal["checkpoint", "wordings", "instructions"], str] = Field({})
     validation: Validation = Validation()
     search: Search | None = None

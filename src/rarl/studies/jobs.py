@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 
 from rarl.assembly import resume, train
 from rarl.config import RunConfig
+from rarl.errors import RarlError
 from rarl.evaluating import evaluate_configs
 from rarl.evaluation import read_records
 from rarl.evaluation.protocols import values
@@ -129,6 +130,8 @@ def _best_checkpoint(study: Study, config: RunConfig, arm: str, run: RunFolder, 
 def _mean(study: Study, folder: Path) -> float:
     """The validation metric over the answers that have one."""
     found = [value for value in values(read_records(folder), study.validation.metric).values() if value is not None]
+    if not found:
+        raise RarlError(f"{folder}: no answer has {study.validation.metric}, validation.metric in the study's file")
     return sum(found) / len(found)
 
 

@@ -216,15 +216,23 @@ def _compared(claim: Claim, reader: Reader) -> ClaimResult:
     domain = reader.study.of_role("in-domain")
     unseen = all(sets[name].role == "unseen" for name in claim.sets)
     effects = [_effect(claim, contrast, reader, claim.sets) for contrast in claim.contrasts]
-    at_home = [_effect(claim, contrast, reader, domain) for contrast in claim.contrasts] if unseen and domain else []
+    at_home = _beside(claim, claim.contrasts, reader, domain) if unseen and domain else ()
     natives = [_natively(each, arms[each.arm].native, arms[each.against].native) for each in claim.contrasts]
     differ = any(native != contrast for native, contrast in zip(natives, claim.contrasts, strict=True))
     return ClaimResult(
         claim,
         tuple(effects),
-        tuple(_effect(claim, native, reader, claim.sets) for native in natives) if differ else (),
+        _beside(claim, natives, reader, claim.sets) if differ else (),
         tuple(_beyond(there, here) for there, here in zip(effects, at_home, strict=False)),
     )
+
+
+def _beside(claim: Claim, contrasts: Sequence[Contrast], reader: Reader, sets: Sequence[str]) -> tuple[Effect, ...]:
+    """Effects that stand beside a claim's own; none where one of them can't be computed."""
+    try:
+        return tuple(_effect(claim, contrast, reader, sets) for contrast in contrasts)
+    except NoEffectError:
+        return ()
 
 
 def _natively(contrast: Contrast, shape: Any, against: Any) -> Contrast:

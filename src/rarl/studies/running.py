@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import active_children, forkserver, get_all_start_methods, get_context
 from multiprocessing.context import BaseContext
@@ -31,6 +32,7 @@ from rarl.studies.tables import SESSIONS, study_page
 from rarl.terminal import progress
 
 PASSED_ON = SIGNALS[-1]
+ENVIRONMENT = "environment.json"
 PAGE, HTML = "results.md", "results.html"
 
 
@@ -49,15 +51,17 @@ def run_study(path: str | Path, *, out: Path | None = None, workers: int | None 
     study = study.without(absent)
     workers = workers or _workers(study)
     with stoppable(f"go on with rarl study {path} --out {out}"), alone(out):
+        if not (out / ENVIRONMENT).is_file():
+            write_json(out / ENVIRONMENT, describe_environment())
         session = _Session(out)
         tried = trials(study, skipped)
         session.time(_run_all(tried, study, out, workers, "search"))
         found = study.with_found(chosen(study, out, tried))
         jobs = [Job(arm, seed) for seed in study.seeds for arm in study.arms if arm not in skipped]
         session.time(_run_all(jobs, found, out, workers, "study"))
-    results = read_study(study, out, skipped, absent)
-    write_text(out / PAGE, study_page(results))
-    write_text(out / HTML, study_html(results))
+        results = read_study(study, out, skipped, absent)
+        write_text(out / PAGE, study_page(results))
+        write_text(out / HTML, study_html(results))
     return results
 
 
@@ -114,7 +118,6 @@ def _freeze(study: Study, out: Path) -> None:
             )
         return
     require_free(out).mkdir(parents=True, exist_ok=True)
-    write_json(out / "environment.json", describe_environment())
     write_text(frozen, study.to_toml())
 
 
@@ -138,7 +141,8 @@ def _run_all(jobs: Sequence[Work], study: Study, out: Path, workers: int, label:
         running = {pool.submit(_logged, job, study, out): job for job in missing}
         try:
             for done in progress(as_completed(running), label, total=len(missing), after=0.0):
-                done.result()
+                with _death_told():
+                    done.result()
                 yield running[done]
         except BaseException as error:
             asked = not isinstance(error, RarlError)
@@ -146,6 +150,14 @@ def _run_all(jobs: Sequence[Work], study: Study, out: Path, workers: int, label:
             if asked:
                 raise
             raise RarlError(f"{running[done].name}: {error}; run the study again to go on") from error
+
+
+@contextmanager
+def _death_told() -> Iterator[None]:
+    try:
+        yield
+    except BrokenProcessPool:
+        raise RarlError("a process was killed, which is how a machine that is short of memory ends one") from None
 
 
 def _end(pool: ProcessPoolExecutor, *, at_once: bool) -> None:
