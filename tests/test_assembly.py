@@ -133,6 +133,25 @@ def test_an_interrupted_run_goes_on_to_the_same_bytes(
     assert contents(resumed.folder, names) == contents(run.folder, names)
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("train.steps=3", "stands at step 4: train.steps can't be 3"),
+        ("train.lr=0.5", r"was begun with other settings: train\.lr \(0\.5, was "),
+        ("data.limit=3", r"other settings: data\.limit \(3, was "),
+    ],
+)
+def test_what_may_not_change_is_named_and_nothing_is_written(
+    run: assembly.Run, tmp_path: Path, change: str, told: str
+) -> None:
+    shutil.copytree(run.folder, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "adapter")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with pytest.raises(RunFolderError, match=told):
+        assembly.resume(tmp_path / "run", [change])
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before
+
+
 def test_a_run_that_lacks_only_its_report_gets_one(run: assembly.Run, tmp_path: Path) -> None:
     folder = shutil.copytree(run.folder, tmp_path / "copy")
     (folder / "report.html").unlink()

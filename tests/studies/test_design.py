@@ -51,6 +51,7 @@ def test_a_set_of_another_data_set_leaves_the_training_sets_files_and_options(tm
         ('endpoint = "tokens"\nmeasure = "relative"', 'endpoint = "tokens"', "relative"),
         ('endpoint = "tokens"', 'endpoint = "tokens"\nsets = ["away"]', "cost of training"),
         ('metrics = ["accuracy", "reasoning"]', 'metrics = ["acuracy"]', "did you mean 'accuracy'"),
+        ('metrics = ["accuracy", "reasoning"]', "metrics = []", "metrics: Tuple should have at least 1 item"),
         ("steps = 2", "stpes = 2", "arm base: unknown key 'train.stpes'; did you mean 'steps'"),
         ("[sets.home]", '[sets."../home"]', "names a folder"),
         ('shapes = ["think", "direct"]', 'shapes = ["direct"]', "shape 'think' is not among shapes"),

@@ -10,7 +10,7 @@ from rarl.errors import RarlError, RunFolderError
 from rarl.evaluation import read_records
 from rarl.locking import alone
 from rarl.studies import load_study, run_study
-from rarl.studies.results import load_results
+from rarl.studies.results import load_results, read_study
 from rarl.studies.running import _death_told, absent_sets, skipped_arms
 from rarl.studies.tables import study_page
 from small_study import TOML, write
@@ -180,3 +180,16 @@ def test_records_that_were_damaged_since_are_no_result(done, tmp_path, harm):
 def test_a_process_that_is_killed_is_one_line():
     with pytest.raises(RarlError, match="a process was killed, which is how a machine"), _death_told():
         raise BrokenProcessPool("terminated abruptly")
+
+
+def test_a_figure_beside_a_claim_does_not_take_the_claim_with_it(done, tmp_path):
+    """Without reasoning there is no reasoning quality: SFT's own prompting gives nothing to compare with."""
+    text = TOML.replace(
+        'says = "RL generalises better than SFT"\n', 'says = "RL reasons better"\nendpoint = "reasoning"\n'
+    )
+    out = tmp_path / "out"
+    shutil.copytree(done.folder, out)
+    first = read_study(load_study(write(tmp_path, text)), out).claims[0]
+    assert first.verdict != "not tested"
+    assert len(first.effects) == 1
+    assert first.native == ()
