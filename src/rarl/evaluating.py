@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections import Counter
@@ -20,7 +21,7 @@ from rarl.evaluation import Summary, read_records
 from rarl.evaluation import evaluate as evaluate_dataset
 from rarl.evaluation.bert import bert_score
 from rarl.evaluation.likeness import Measure, rouge_l
-from rarl.evaluation.records import SETTINGS
+from rarl.evaluation.records import SETTINGS, WEIGHTS
 from rarl.evaluation.run import SUMMARY
 from rarl.files import file_name, free_path, write_json
 from rarl.judges import MadeJudge, require_scored, same_judge_warning, tallies
@@ -242,6 +243,7 @@ def evaluate_split(
         about={
             "base": model.base,
             "adapter": model.adapter,
+            **({WEIGHTS: _digest(Path(model.adapter))} if model.adapter else {}),
             "dtype": model.dtype,
             "quantization": model.quantization,
             "max_vision_tokens": model.max_vision_tokens,
@@ -249,6 +251,12 @@ def evaluate_split(
         },
         environment=environment,
     )
+
+
+def _digest(adapter: Path) -> str | None:
+    """Of an adapter's weights: a folder that was moved holds the same, and one that was trained again holds others."""
+    path = adapter.expanduser() / "adapter_model.safetensors"
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12] if path.is_file() else None
 
 
 def _decides_verdicts(settings: JudgeSection, judge: MadeJudge | None) -> dict[str, Any]:

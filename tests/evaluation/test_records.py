@@ -70,3 +70,10 @@ def test_rows_and_settings_of_another_kind_are_damage(tmp_path: Path) -> None:
     (tmp_path / "settings.json").write_text("[]")
     with pytest.raises(RunFolderError, match=r"settings\.json is damaged"):
         store.resume(tmp_path, {})
+
+
+def test_an_adapter_is_known_by_its_weights_not_by_its_path(tmp_path: Path) -> None:
+    store.resume(tmp_path / "e", {"adapter": "runs/x/adapter", "adapter_sha256": "aa"})
+    assert store.resume(tmp_path / "e", {"adapter": "/elsewhere/x/adapter", "adapter_sha256": "aa"}) == []
+    with pytest.raises(RunFolderError, match=r"adapter_sha256 = 'aa', not 'bb'"):
+        store.resume(tmp_path / "e", {"adapter": "runs/x/adapter", "adapter_sha256": "bb"})

@@ -15,6 +15,7 @@ from rarl.prompting import parse
 from rarl.types import EvalRecord, Finish, Grade, QuestionKind, Shape, Verdict
 
 RECORDS, SETTINGS = "records.jsonl", "settings.json"
+WEIGHTS = "adapter_sha256"  # of settings
 VERDICTS = "verdicts.jsonl"  # a judge's, on their way into the records
 
 
@@ -42,7 +43,10 @@ def resume(folder: Path, settings: Mapping[str, Any]) -> list[EvalRecord]:
         write_json(folder / SETTINGS, known)
         return []
     remedy = "choose another folder, or remove it"
-    require_same(read_json(folder / SETTINGS), known, f"{folder} holds an evaluation", remedy)
+    before = read_json(folder / SETTINGS)
+    if before.get(WEIGHTS) and before[WEIGHTS] == known.get(WEIGHTS):
+        known = {**known, "adapter": before["adapter"]}  # wherever it is now, or is called from
+    require_same(before, known, f"{folder} holds an evaluation", remedy)
     path = folder / RECORDS
     if not path.is_file():
         return []
