@@ -60,6 +60,12 @@ def test_a_damaged_one_is_passed_over_with_a_warning(tmp_path, caplog, name, har
     assert "step-000002 is damaged and passed over" in caplog.text
 
 
+def test_sums_of_nothing_are_damage(tmp_path):
+    [newest] = written(tmp_path, 1).all()
+    (newest.path / SUMS).write_text("{}")
+    assert "names no file" in newest.damage
+
+
 def test_none_at_all_and_none_that_is_sound(tmp_path):
     assert Checkpoints(tmp_path / "nowhere").newest() is None
     found = written(tmp_path, 1, 2)

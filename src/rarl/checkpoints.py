@@ -32,6 +32,8 @@ class Checkpoint(NamedTuple):
             sums = read_json(self.path / SUMS)
         except RunFolderError as error:
             return str(error)
+        if not sums:
+            return f"{self.path / SUMS} names no file"
         for name, known in sums.items():
             try:
                 found = _sum(self.path / name)
