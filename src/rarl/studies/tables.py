@@ -157,7 +157,7 @@ def least(found: Effect, claim: Claim) -> str:
     """The least true effect that the design would find, in the unit of the effect."""
     if found.smallest is None:
         return ""
-    return f"{found.smallest:.2f} times" if claim.of_cost else f"{100 * found.smallest:.1f}"
+    return f"{1 + found.smallest:.2f} times" if claim.of_cost else f"{100 * found.smallest:.1f}"
 
 
 def _interval(found: Effect, form: str) -> str:
