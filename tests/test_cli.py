@@ -131,6 +131,16 @@ def test_plan_of_an_arm_of_a_study(command):
     code, out, err = command("plan", "configs/study-embedded.toml", "--arm", "ral", *given)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert "has no arm 'ral'; did you mean 'rarl'?" in err
+    code, out, err = command("plan", "configs/study-embedded.toml", "--arm", "base", *given)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "arm base is not trained" in err
+
+
+@pytest.mark.parametrize("verb", ["plan", "train", "sft"])
+def test_a_studys_file_is_no_config_and_the_error_says_what_to_call(command, verb):
+    code, out, err = command(verb, "configs/study-embedded.toml")
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "is a study's file: rarl study runs it, and rarl plan --arm plans one of base, " in err
 
 
 def test_a_memory_that_is_none_is_one_line(command):

@@ -126,7 +126,7 @@ def test_what_does_not_fit_is_said_and_what_would() -> None:
     assert not found.fits
     text = shown(found)
     assert "DOES NOT FIT" in text
-    assert f"The other settings are beside train.tokens_per_batch={found.limits[0].largest}." in text
+    assert f"A run takes train.tokens_per_batch={found.limits[0].largest};" in text
 
 
 def test_where_nothing_fits_no_setting_does() -> None:

@@ -32,7 +32,7 @@ def describe_environment() -> dict[str, Any]:
     """Python, packages, machine, command line, time and, in a checkout of rarl, the commit. Imports none of them."""
     return {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": [_without_folders(argument) for argument in sys.argv],
+        "command": _command(),
         "python": platform.python_version(),
         "packages": {"rarl": VERSION} | {name: found for name in _PACKAGES if (found := _version(name))},
         "platform": platform.platform(),
@@ -40,6 +40,11 @@ def describe_environment() -> dict[str, Any]:
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "commit": _commit(),
     }
+
+
+def _command() -> list[str]:
+    called, *arguments = map(_without_folders, sys.argv)
+    return ["rarl" if called == "__main__.py" else called, *arguments]  # python -m rarl is the same command
 
 
 def _version(package: str) -> str | None:

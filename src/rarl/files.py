@@ -6,10 +6,10 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from rarl.errors import RunFolderError
 
@@ -63,7 +63,7 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """
     if not path.exists():
         return
-    with path.open("rb") as file:
+    with _opened(path) as file:
         for number, line in enumerate(file, start=1):
             if not line.endswith(b"\n"):
                 return
@@ -74,6 +74,27 @@ def read_rows(path: Path) -> Iterator[dict[str, Any]]:
             if not isinstance(row, dict):
                 raise RunFolderError(f"{path}, line {number}, is no object; the file was damaged")
             yield row
+
+
+def read_numbers(path: Path, names: Iterable[str]) -> dict[str, Any]:
+    """The object in a JSON file, in which each of these is a number. Errors: RunFolderError."""
+    values = read_json(path)
+    require_numbers(path, values, names)
+    return values
+
+
+def require_numbers(path: Path, values: Mapping[str, Any], names: Iterable[str]) -> None:
+    """RunFolderError unless each of these is a number in what was read from `path`."""
+    for name in names:
+        if type(values.get(name)) not in (int, float):
+            raise RunFolderError(f"{path} was damaged: {name} is no number")
+
+
+def _opened(path: Path) -> IO[bytes]:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise RunFolderError(f"{path} cannot be read: {error.strerror}") from None
 
 
 def not_written(path: Path, error: OSError) -> RunFolderError:

@@ -243,7 +243,7 @@ def plan_notes(plan: Plan) -> list[str]:
             notes.append(f"With model.gradient_checkpointing=true: {other / 1e9:.2f} GB.")
     budget = plan.limits[0]
     if 0 < budget.largest < budget.value:
-        notes.append(f"The other settings are beside {budget.name}={budget.largest}.")
+        notes.append(f"A run takes {budget.name}={budget.largest}; the other settings are beside that.")
     if not plan.sizes.cuda:
         notes.append(
             "Planned for the CPU; for a CUDA device say --set model.device=cuda --memory 40GB, or what it has."

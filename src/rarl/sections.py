@@ -75,3 +75,15 @@ def _keys(section: Any, location: list[Any]) -> list[str]:
         if type(None) in get_args(section):
             section = next(arg for arg in get_args(section) if arg is not type(None))
     return list(section.model_fields)
+
+
+def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables are merged key by key, everything else is replaced; reward.weights and data.options as they are given."""
+    new = dict(values)
+    for key, value in changes.items():
+        old = new.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping) and key not in ("weights", "gates", "options"):
+            new[key] = merged(old, value)
+        else:
+            new[key] = value
+    return new

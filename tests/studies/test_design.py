@@ -110,6 +110,9 @@ config.reward.weights = { accuracy = 1.0 }
     [
         ('[search]\nkey = "train.lr"\nvalues = [1e-3, 2e-3]\nseeds = [3]\n', "a seed of the study's is among them"),
         ('[search]\nkey = "train.lr"\nvalues = [1e-3]\nseeds = [100]\n', "search.values"),
+        ('[search]\nkey = "train.lrate"\nvalues = [1e-3, 2e-3]\nseeds = [9]\n', "unknown key 'train.lrate'"),
+        ('[search]\nkey = "lora.r"\nvalues = [0.5, 8]\nseeds = [9]\n', "lora.r"),
+        ('[search]\nkey = "train.lr"\nvalues = [1e-3, 1.0000001e-3]\nseeds = [9]\n', "the same to six digits"),
         ('[validation]\nsplit = "test"\n', "test is a set of the study's as well"),
         ('[validation]\nmetric = "acuracy"\n', "did you mean 'accuracy'"),
     ],

@@ -86,6 +86,19 @@ def test_a_verdict_is_where_the_interval_lies(values, verdict):
     assert over_seeds(values).verdict == verdict
 
 
+def test_seeds_without_a_spread_decide_only_where_flipped_signs_do():
+    """Two seeds that agree make an interval of no width, and chance makes them agree once in two."""
+    two, eight = over_seeds((0.1, 0.1)), over_seeds((-0.1,) * 8)
+    assert (two.low, two.high, two.p, two.verdict) == (0.1, 0.1, 0.5, "undecided")
+    assert (eight.p, eight.verdict) == (2 / 2**8, "contradicted")
+
+
+def test_rounding_is_no_effect():
+    found = over_seeds((0.3 - 0.1 - 0.2,) * 8)
+    assert 0.3 - 0.1 - 0.2 < 0
+    assert (found.mean, found.p, found.verdict) == (0.0, 1.0, "undecided")
+
+
 @pytest.mark.parametrize("shared", [False, True])
 def test_intervals_hold_the_truth_as_often_as_they_say(shared):
     """Seeds and items both vary; the truth is the mean over all seeds and items there could be."""

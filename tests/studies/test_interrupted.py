@@ -41,3 +41,18 @@ def test_it_stops_within_seconds_and_goes_on_to_the_same_bytes(tmp_path):
         assert process.returncode == 0
     for name in (f"{RUN}/metrics.jsonl", f"{RUN}/rollouts.jsonl", f"{RUN}/adapter/adapter_model.safetensors"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes(), name
+
+
+def test_killed_it_leaves_no_process_that_its_next_call_would_meet(tmp_path):
+    file = write(tmp_path, ONE_SEED)
+    study = call(file, tmp_path / "out")
+    metrics = tmp_path / "out" / RUN / "metrics.jsonl"
+    deadline = time.monotonic() + 120
+    while not metrics.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    study.kill()  # it alone, and it can't tell its arms
+    study.communicate(timeout=60)
+    again = call(file, tmp_path / "out")
+    _, told = again.communicate(timeout=120)
+    assert again.returncode == 0, told

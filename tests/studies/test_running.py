@@ -12,7 +12,7 @@ from rarl.locking import alone
 from rarl.studies import load_study, run_study
 from rarl.studies.results import load_results, read_study
 from rarl.studies.running import _death_told, absent_sets, skipped_arms
-from rarl.studies.tables import study_page
+from rarl.studies.tables import fixed, study_page
 from small_study import TOML, write
 
 
@@ -124,9 +124,27 @@ def test_an_optional_set_that_is_not_there_is_left_out_by_name(tmp_path):
     assert "nowhere" in absent["away"]
     rest = study.without(absent)
     assert list(rest.sets) == ["home"]
-    assert rest.claims[0].sets == ()
+    assert rest.asked(rest.claims[0]) == ()
+    assert fixed(rest.claims[0], rest).endswith("on away, in points. Not there: away.")
     assert [cell.folder for cell in rest.cells] == ["home-think", "home-direct"]
-    assert absent_sets(load_study(write(tmp_path, lacking.replace("optional = true\n", "")))) == {}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ('split = "unseen-wording"', 'split = "test"\ndata = "vqa-rad"\nroot = "nowhere"', "set away: .*nowhere"),
+        ('sets = ["away"]\n', 'sets = ["away"]\ntasks = ["diagnoses"]\n', "claim 1: no question of away has the task"),
+        (
+            "[sets.away]\n",
+            '[sets.away]\nwithout = { name = "slake", root = "gone" }\n',
+            "set away: .*gone",
+        ),
+    ],
+)
+def test_what_cannot_be_asked_is_told_before_anything_is_written(tmp_path, old, new, told):
+    with pytest.raises(RarlError, match=told):
+        run_study(write(tmp_path, TOML.replace(old, new)), out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_arm_that_fails_is_named_and_the_others_are_kept(tmp_path):
@@ -163,6 +181,7 @@ def test_the_verb(done, monkeypatch, capsys):
     assert not caught.value.code
     assert "rl - sft" in shown
     assert "results.md" in shown
+    assert "Left out" not in shown
 
 
 @pytest.mark.parametrize("harm", ["cut", "shorter", "empty", "twice"])
@@ -175,6 +194,26 @@ def test_records_that_were_damaged_since_are_no_result(done, tmp_path, harm):
     records.write_text("".join(harmed[harm]))
     with pytest.raises(RunFolderError, match=r"seed-3/home-think was damaged: .* remove it and run the study again"):
         run_study(done.folder.parent / "small.toml", out=out)
+
+
+@pytest.mark.parametrize(
+    ("name", "harm", "told"),
+    [
+        ("arms/rl/seed-3/resources.json", '{"seconds": "one"}', r"resources.json was damaged: seconds is no number"),
+        ("arms/rl/seed-4/run/metrics.jsonl", '{"step": 1, "loss": 0.1}\n', "metrics.jsonl has other steps than"),
+        ("arms/rl/seed-4/run/metrics.jsonl", None, "metrics.jsonl cannot be read: Is a directory"),
+        ("sessions.jsonl", '{"jobs": 1}\n', "sessions.jsonl was damaged: seconds is no number"),
+        ("environment.json", '{"packages": 3}', "environment.json was damaged; remove it"),
+    ],
+)
+def test_what_else_was_damaged_is_one_line(done, tmp_path, name, harm, told):
+    out = tmp_path / "out"
+    shutil.copytree(done.folder, out)
+    (out / name).unlink()
+    (out / name).write_text(harm) if harm else (out / name).mkdir()
+    with pytest.raises(RunFolderError, match=told) as caught:
+        run_study(done.folder.parent / "small.toml", out=out)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_process_that_is_killed_is_one_line():

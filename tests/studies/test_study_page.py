@@ -26,7 +26,8 @@ def results(tmp_path):
     """Of a study whose numbers are made up; nothing was trained."""
     study = load_study(write(tmp_path, TOML.replace('title = "RL"', 'title = "<b>RL</b>"')))
     (tmp_path / "environment.json").write_text(
-        '{"python": "3", "cpus": 2, "cpu": "one", "packages": {"torch": "2", "transformers": "5", "peft": "0"}}'
+        '{"command": ["rarl", "study"], "python": "3", "cpus": 2, "cpu": "one", '
+        '"packages": {"torch": "2", "transformers": "5", "peft": "0"}}'
     )
     (tmp_path / "sessions.jsonl").write_text('{"jobs": 1, "seconds": 61.0}\n')
     cells, roles = (
@@ -62,13 +63,13 @@ def test_the_page_says_what_the_results_say_and_escapes_it(results):
     page = study_html(results)
     text = re.sub(r"<[^>]+>", "", page)
     assert "+12.0 [5.0, 19.0]" in text
-    assert "+30.0 [20.0, 40.0]" in text, "by native prompts"
+    assert "+30.0 [20.0, 40.0], p 0.008" in text, "by native prompts"
     assert "66.1 [62.0, 70.2]" in text
     assert "it lacks &lt;facts&gt;" in page
     assert "&lt;b&gt;RL&lt;/b&gt;" in page
     assert "<b>RL</b>" not in page
     assert "SFT (8 of 8 have no rationale)" in text
-    assert "wall time 1 minutes" in text
+    assert "wall time 1 minute." in text
 
 
 def test_the_page_needs_no_other_file(results):

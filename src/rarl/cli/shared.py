@@ -32,9 +32,16 @@ Root = Annotated[str, typer.Option(help="Where the data set's files are, if it n
 
 
 def load_config(path: Path, overrides: Sequence[str] | None) -> RunConfig:
-    """A config file with the settings of `--set`."""
+    """A config file with the settings of `--set`. Errors: ConfigError."""
     from rarl.config import RunConfig
+    from rarl.errors import ConfigError
+    from rarl.sections import read_toml
 
+    arms = read_toml(path, "the shipped recipes are in configs/").get("arms")
+    if isinstance(arms, dict):
+        raise ConfigError(
+            f"{path} is a study's file: rarl study runs it, and rarl plan --arm plans one of {', '.join(arms)}"
+        )
     return RunConfig.load(path, overrides or ())
 
 
@@ -47,6 +54,8 @@ def load_arm(path: Path, name: str, overrides: Sequence[str] | None) -> RunConfi
     study = load_study(path)
     if name not in study.arms:
         raise ConfigError(f"{path} has no arm {name!r}{nearest(name, study.arms)} Its arms: {', '.join(study.arms)}")
+    if not study.arms[name].trained:
+        raise ConfigError(f"{path}: arm {name} is not trained, so there is nothing to plan")
     return study.config(name, study.seeds[0]).override(overrides or ())
 
 

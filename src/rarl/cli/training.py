@@ -119,16 +119,18 @@ def study(
     """Compare arms over seeds and sets, and answer the claims fixed in a file; goes on where it stopped."""
     with starting():
         from rarl.studies import run_study
-        from rarl.studies.tables import claims_table, comparison_table
+        from rarl.studies.tables import claims_table, comparison_table, left_out
 
     results = run_study(file, out=out, workers=workers)
     for number, each in enumerate(results.claims, start=1):
         print(f"{number}. {each.claim.says}")
-    claims = claims_table(results).only("claim", "contrast", "effect", "p (Holm)", "verdict")
+    claims = claims_table(results).only("claim", "contrast", "questions", "effect", "p (Holm)", "verdict")
     for table in (claims, comparison_table(results, brief=True)):
         print()
         print_rows(table.title, table.header, table.rows)
     print()
+    for name, why in left_out(results).items():
+        print(f"Left out: {name} ({why})")
     print(f"Results: {results.folder / 'results.md'}, {results.folder / 'results.html'}")
 
 

@@ -15,7 +15,7 @@ from rarl.config import Control, RunConfig, Without
 from rarl.errors import ConfigError
 from rarl.evaluation.protocols import ALL
 from rarl.registry import nearest
-from rarl.sections import Section, read_toml, validated
+from rarl.sections import Section, merged, read_toml, validated
 
 Prompting = Literal["think", "direct", "think-after"]
 
@@ -156,13 +156,13 @@ class Study(Section):
         return self._asked(config, questions, self.arms[arm].native, adapter)
 
     def without(self, absent: Collection[str]) -> Study:
-        """The study without these sets, in its claims too."""
+        """The study without these sets; its claims still name them."""
         sets = {name: found for name, found in self.sets.items() if name not in absent}
-        claims = [
-            claim.model_copy(update={"sets": tuple(name for name in claim.sets if name in sets)})
-            for claim in self.claims
-        ]
-        return self.model_copy(update={"sets": sets, "claims": tuple(claims)})
+        return self.model_copy(update={"sets": sets})
+
+    def asked(self, claim: Claim) -> tuple[str, ...]:
+        """Those of the claim's sets that are there."""
+        return tuple(name for name in claim.sets if name in self.sets)
 
     def with_found(self, found: Mapping[str, float]) -> Study:
         """The study with what a search found for its arms, and for those that are like them."""
@@ -233,6 +233,8 @@ class Study(Section):
             yield f"validation.split: {self.validation.split} is a set of the study's as well"
         if self.search and set(self.search.seeds) & set(self.seeds):
             yield "search.seeds: a seed of the study's is among them"
+        if self.search and len({f"{value:g}" for value in self.search.values}) < len(self.search.values):
+            yield "search.values: two of them are the same to six digits, by which their folders are named"
 
     def _wrong_claims(self) -> Iterator[str]:
         for number, claim in enumerate(self.claims, start=1):
@@ -265,6 +267,9 @@ def load_study(path: str | Path) -> Study:
     for arm in study.arms:
         for cell in study.cells:
             study.evaluation(arm, study.seeds[0], cell, "")
+        if search := study.search:
+            for value in search.values:
+                study.with_setting(arm, search.key, value).config(arm, study.seeds[0])
     return study
 
 
@@ -286,15 +291,3 @@ def _inherited(study: Study) -> Study:
         above = arms[arm.like].model_dump(exclude_unset=True) if arm.like else {}
         arms[name] = Arm.model_validate(merged(above, arm.model_dump(exclude_unset=True)))
     return study.model_copy(update={"arms": arms})
-
-
-def merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Tables are merged key by key, everything else is replaced; reward.weights and data.options as they are given."""
-    new = dict(values)
-    for key, value in changes.items():
-        old = new.get(key)
-        if isinstance(old, Mapping) and isinstance(value, Mapping) and key not in ("weights", "gates", "options"):
-            new[key] = merged(old, value)
-        else:
-            new[key] = value
-    return new

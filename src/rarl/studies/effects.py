@@ -17,7 +17,8 @@ from rarl.evaluation.statistics import cluster_table, standard_error
 Items = Mapping[str, float | None]  # item -> value, None where it could not be scored
 Measure = Literal["points", "relative"]
 
-LEVEL, POWER = 0.975, 0.8
+LEVEL, POWER, CHANCE = 0.975, 0.8, 0.05
+DIGITS = 12  # of a value; what is beyond comes from rounding and must not look like an effect
 
 
 class NoEffectError(RarlError):
@@ -58,7 +59,10 @@ class Effect:
 
     @property
     def verdict(self) -> str:
-        if self.low is None or self.high is None:
+        if self.low is None or self.high is None or self.p is None:
+            return "undecided"
+        # Seeds that agree to the last digit have no spread to make an interval from: flipped signs must do alone.
+        if self.low == self.high and self.p > CHANCE:
             return "undecided"
         return "supported" if self.low > 0 else "contradicted" if self.high < 0 else "undecided"
 
@@ -83,10 +87,10 @@ def effect(arm: Sequence[Side], against: Sequence[Side], measure: Measure) -> Ef
 
 def over_seeds(by_seed: Sequence[float], *, items: Variance | None = None, n: int = 0, unscored: int = 0) -> Effect:
     """The effect from one value a seed: Student's interval, the sign-flip p. `items` are those that seeds share."""
-    seeds = len(by_seed)
-    mean = fmean(by_seed)
+    by_seed = tuple(round(value, DIGITS) for value in by_seed)
+    seeds, mean = len(by_seed), fmean(by_seed)
     if seeds < 2:
-        return Effect(mean, None, None, None, None, tuple(by_seed), n, unscored)
+        return Effect(mean, None, None, None, None, by_seed, n, unscored)
     parts = [Variance(stdev(by_seed) ** 2 / seeds, seeds - 1), *([items] if items else [])]
     variance = sum(part.value for part in parts)
     # Satterthwaite 1946: the degrees of freedom of a sum of variances.
@@ -94,7 +98,7 @@ def over_seeds(by_seed: Sequence[float], *, items: Variance | None = None, n: in
     reach, power = (float(student.ppf(level, freedom)) for level in (LEVEL, POWER))
     low, high = mean - reach * variance**0.5, mean + reach * variance**0.5
     smallest = (reach + power) * variance**0.5 if variance else None
-    return Effect(mean, low, high, sign_flip_p(np.array(by_seed), seed=0), smallest, tuple(by_seed), n, unscored)
+    return Effect(mean, low, high, sign_flip_p(np.array(by_seed), seed=0), smallest, by_seed, n, unscored)
 
 
 def _of_seed(one: Side, other: Side) -> tuple[float, float, dict[str, float], int]:

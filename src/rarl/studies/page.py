@@ -8,16 +8,28 @@ from statistics import fmean
 from typing import Any
 
 from rarl.environment import VERSION
-from rarl.files import read_json
+from rarl.errors import RunFolderError
 from rarl.reporting.charts import domain, intervals, scale
 from rarl.reporting.curves import learning_curves
 from rarl.reporting.page import assets, templates
 from rarl.runlog import RunFolder
-from rarl.studies.design import Claim
+from rarl.studies.design import Claim, Study
 from rarl.studies.effects import Effect
 from rarl.studies.jobs import Job
 from rarl.studies.results import ClaimResult, StudyResults
-from rarl.studies.tables import READING, all_tables, contrast_words, fixed, gain, how, least, left_out, verdicts
+from rarl.studies.tables import (
+    READING,
+    all_tables,
+    contrast_words,
+    environment,
+    fixed,
+    gain,
+    how,
+    least,
+    left_out,
+    verdicts,
+    with_p,
+)
 from rarl.types import Estimate
 
 
@@ -54,7 +66,7 @@ def study_html(results: StudyResults) -> str:
             **assets(),
             study=results.study,
             verdicts=verdicts(results),
-            cards=[_card(each) for each in results.claims],
+            cards=[_card(each, results.study) for each in results.claims],
             claims=claims,
             tables=tables,
             curves={group: learning_curves(logged) for group, logged in _logged(results).items()},
@@ -62,17 +74,17 @@ def study_html(results: StudyResults) -> str:
             how=how(results).replace("`", ""),
             reading=READING,
             toml=results.study.to_toml(),
-            packages=read_json(results.folder / "environment.json")["packages"],
+            packages=environment(results.folder)["packages"],
             version=VERSION,
         )
     )
 
 
-def _card(result: ClaimResult) -> Card:
+def _card(result: ClaimResult, study: Study) -> Card:
     claim = result.claim
     return Card(
         claim.says,
-        fixed(claim),
+        fixed(claim, study),
         result.verdict,
         f"p = {result.holm:.3f} after Holm" if result.holm is not None else "",
         result.why_not,
@@ -85,7 +97,7 @@ def _lines(claim: Claim, result: ClaimResult) -> Iterator[Line]:
     low, high = domain(estimates, start=(-0.1, 0.1))
     for place, found in enumerate(result.effects):
         others = {"by native prompts": result.native, "beyond in domain": result.beyond}
-        beside = {name: gain(each[place], claim) for name, each in others.items() if each}
+        beside = {name: with_p(each[place], claim) for name, each in others.items() if each}
         if found.smallest is not None:
             beside["least effect that could be found"] = least(found, claim)
         yield Line(
@@ -106,10 +118,11 @@ def _logged(results: StudyResults) -> dict[str, dict[str, list[dict[str, Any]]]]
     logged: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for arm, costs in results.costs.items():
         if costs:
-            runs = [
-                list(RunFolder.open(Job(arm, seed).folder(results.folder) / "run").metrics())
-                for seed in results.study.seeds
-            ]
+            folders = [Job(arm, seed).folder(results.folder) / "run" for seed in results.study.seeds]
+            runs = [RunFolder.open(folder).metrics() for folder in folders]
+            for folder, rows in zip(folders, runs, strict=True):
+                if [row["step"] for row in rows] != [row["step"] for row in runs[0]]:
+                    raise RunFolderError(f"{folder}/metrics.jsonl has other steps than {folders[0]}/metrics.jsonl")
             about = results.study.arms[arm]
             logged.setdefault(about.group, {})[about.title] = [_mean_row(rows) for rows in zip(*runs, strict=True)]
     return logged

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from rarl.evaluation.significance import holm
-from rarl.files import read_json, write_json
+from rarl.files import read_json, read_numbers, write_json
 from rarl.studies.answers import Reader
 from rarl.studies.design import COSTS, Cell, Claim, Contrast, Prompting, Study, load_study
 from rarl.studies.effects import Effect, NoEffectError, Side, effect, over_seeds
@@ -164,12 +164,14 @@ def _costs(study: Study, arm: str, out: Path) -> dict[str, tuple[float, ...]]:
     """By name, one value a seed; none where nothing was trained."""
     if not study.arms[arm].trained:
         return {}
-    found = [read_json(Job(arm, seed).folder(out) / RESOURCES) for seed in study.seeds]
+    places = [Job(arm, seed).folder(out) / RESOURCES for seed in study.seeds]
+    found = [read_numbers(place, COSTS) for place in places]
     return {name: tuple(each[name] for each in found) for name in COSTS}
 
 
 def _stops(study: Study, arm: str, out: Path) -> tuple[int, ...]:
-    return tuple(read_json(Job(arm, seed).folder(out) / STOPPED)["step"] for seed in study.seeds)
+    places = [Job(arm, seed).folder(out) / STOPPED for seed in study.seeds]
+    return tuple(read_numbers(place, ["step"])["step"] for place in places)
 
 
 def _cell(reader: Reader, arm: str, sets: Sequence[str], shape: Prompting) -> dict[str, Effect]:
@@ -200,7 +202,7 @@ def _claim(
                 return ClaimResult(claim, (), why_not=f"{arm} was skipped: {skipped[arm]}")
             if claim.of_cost and not costs[arm]:
                 return ClaimResult(claim, (), why_not=f"{arm} is not trained and costs nothing")
-    if not claim.of_cost and not claim.sets:
+    if not claim.of_cost and not reader.study.asked(claim):
         return ClaimResult(claim, (), why_not="none of its sets is there")
     if claim.of_cost:
         return ClaimResult(claim, tuple(_saved(contrast, claim.endpoint, costs) for contrast in claim.contrasts))
@@ -212,17 +214,17 @@ def _claim(
 
 def _compared(claim: Claim, reader: Reader) -> ClaimResult:
     """Under the claim's prompting, beside it each arm's own, and what is left of it beyond the effect in domain."""
-    arms, sets = reader.study.arms, reader.study.sets
-    domain = reader.study.of_role("in-domain")
-    unseen = all(sets[name].role == "unseen" for name in claim.sets)
-    effects = [_effect(claim, contrast, reader, claim.sets) for contrast in claim.contrasts]
+    study, sets = reader.study, reader.study.asked(claim)
+    arms, domain = study.arms, study.of_role("in-domain")
+    unseen = all(study.sets[name].role == "unseen" for name in sets)
+    effects = [_effect(claim, contrast, reader, sets) for contrast in claim.contrasts]
     at_home = _beside(claim, claim.contrasts, reader, domain) if unseen and domain else ()
     natives = [_natively(each, arms[each.arm].native, arms[each.against].native) for each in claim.contrasts]
     differ = any(native != contrast for native, contrast in zip(natives, claim.contrasts, strict=True))
     return ClaimResult(
         claim,
         tuple(effects),
-        _beside(claim, natives, reader, claim.sets) if differ else (),
+        _beside(claim, natives, reader, sets) if differ else (),
         tuple(_beyond(there, here) for there, here in zip(effects, at_home, strict=False)),
     )
 

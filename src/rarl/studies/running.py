@@ -10,29 +10,30 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import active_children, forkserver, get_all_start_methods, get_context
+from multiprocessing import active_children, forkserver, get_all_start_methods, get_context, parent_process
 from multiprocessing.context import BaseContext
 from pathlib import Path
+from threading import Thread
 from time import perf_counter
 
 from rarl.environment import describe_environment
-from rarl.errors import RarlError, RunFolderError
+from rarl.errors import ConfigError, RarlError, RunFolderError
 from rarl.evaluating import load_split
-from rarl.files import read_rows, require_free, write_json, write_text
+from rarl.files import require_free, write_json, write_text
 from rarl.locking import alone
 from rarl.policy.loading import pick_device
+from rarl.registry import nearest
 from rarl.stopping import SIGNALS, ignored, stoppable
-from rarl.studies.design import Cell, Study, load_study
+from rarl.studies.design import Cell, Claim, Study, load_study
 from rarl.studies.frozen import require_frozen
 from rarl.studies.jobs import Job, Work
 from rarl.studies.page import study_html
 from rarl.studies.results import FROZEN, StudyResults, read_study
 from rarl.studies.searching import chosen, trials
-from rarl.studies.tables import SESSIONS, study_page
+from rarl.studies.tables import ENVIRONMENT, SESSIONS, read_sessions, study_page
 from rarl.terminal import progress
 
 PASSED_ON = SIGNALS[-1]
-ENVIRONMENT = "environment.json"
 PAGE, HTML = "results.md", "results.html"
 
 
@@ -46,8 +47,8 @@ def run_study(path: str | Path, *, out: Path | None = None, workers: int | None 
     study = load_study(path)
     require_frozen(study)
     out = out or Path("runs") / study.name
-    _freeze(study, out)
     skipped, absent = skipped_arms(study), absent_sets(study)
+    _freeze(study, out)
     study = study.without(absent)
     workers = workers or _workers(study)
     with stoppable(f"go on with rarl study {path} --out {out}"), alone(out):
@@ -79,17 +80,36 @@ def skipped_arms(study: Study) -> dict[str, str]:
 
 
 def absent_sets(study: Study) -> dict[str, str]:
-    """Optional sets that can't be loaded, and why."""
-    absent = {}
+    """Optional sets that can't be loaded, and why.
+
+    Errors: what is wrong with a set that is not optional; ConfigError for a claim's task that no question has.
+    """
+    absent: dict[str, str] = {}
+    tasks: dict[str, set[str | None]] = {}
+    read_whole = {name for claim in study.claims if claim.tasks for name in claim.sets}
     for name, found in study.sets.items():
-        if found.optional:
-            arm, seed = next(iter(study.arms)), study.seeds[0]
-            config = study.evaluation(arm, seed, Cell(name, study.shapes[0]), "")
-            try:
-                load_split(config, config.data.split, 1)
-            except RarlError as error:
-                absent[name] = str(error)
+        config = study.evaluation(next(iter(study.arms)), study.seeds[0], Cell(name, study.shapes[0]), "")
+        try:
+            questions = load_split(config, config.data.split, None if name in read_whole else 1)
+        except RarlError as error:
+            if not found.optional:
+                raise type(error)(f"set {name}: {error}") from None
+            absent[name] = str(error)
+        else:
+            tasks[name] = {question.task for question in questions}
+    for number, claim in enumerate(study.claims, start=1):
+        _require_tasks(f"claim {number}", claim, set().union(*(tasks.get(name, ()) for name in claim.sets)))
     return absent
+
+
+def _require_tasks(where: str, claim: Claim, known: set[str | None]) -> None:
+    names = sorted(name for name in known if name)
+    for task in claim.tasks if known else ():
+        if task not in known:
+            there = f"they have {', '.join(names)}" if names else "they name none"
+            raise ConfigError(
+                f"{where}: no question of {', '.join(claim.sets)} has the task {task!r}{nearest(task, names)} ({there})"
+            )
 
 
 class _Session:
@@ -97,7 +117,7 @@ class _Session:
 
     def __init__(self, out: Path) -> None:
         self._file, self._start, self._jobs = out / SESSIONS, perf_counter(), 0
-        self._before = list(read_rows(self._file))
+        self._before = read_sessions(out)
 
     def time(self, done: Iterable[Work]) -> None:
         """Count each as it is done."""
@@ -188,11 +208,20 @@ def _processes() -> BaseContext:
 
 def _logged(job: Work, study: Study, out: Path) -> None:
     """The job, with what it says in a file of its folder: several share the terminal."""
+    Thread(target=_end_with_the_study, daemon=True).start()
     signal.signal(PASSED_ON, signal.SIG_DFL)
     log = job.folder(out) / "log.txt"
     log.parent.mkdir(parents=True, exist_ok=True)
     with _into(log), stoppable("the study goes on with it"):
         job.run(study, out)
+
+
+def _end_with_the_study() -> None:
+    """A study that was killed leaves no process behind that its next call would meet at work."""
+    study = parent_process()
+    if study is not None:
+        study.join()
+        os._exit(1)
 
 
 @contextmanager

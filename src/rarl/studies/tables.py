@@ -7,23 +7,25 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from rarl.files import read_json, read_rows
+from rarl.errors import RunFolderError
+from rarl.files import read_json, read_rows, require_numbers
 from rarl.studies.design import COSTS, Cell, Claim, Contrast, Study
 from rarl.studies.effects import Effect
 from rarl.studies.results import ClaimResult, StudyResults
 from rarl.studies.searching import SEARCH
 
-SESSIONS = "sessions.jsonl"
+SESSIONS, ENVIRONMENT = "sessions.jsonl", "environment.json"
 _VERDICTS = ("supported", "contradicted", "undecided", "not tested")
 BESIDE = ("by native prompts", "beyond in domain")  # further effects of a claim
 UNITS = {"seconds": (1.0, "{:,.0f} s"), "peak_memory": (1e9, "{:.2f} GB")}  # the others are counts
 
 
 READING = """Cells are means over seeds in per cent, with 95 % intervals over seeds and items; effects are paired by
-seed and item. A claim is supported where the interval of its effect lies above 0, contradicted where it lies below, and
-undecided else; where it has several contrasts, all must hold. p comes from flipping signs of seeds and is corrected
-over the claims (Holm). The least effect is the true one that this design would find four times in five. Native
-prompts: each arm asked in the shape that it was trained in. Beyond in domain: the effect minus that in domain."""
+seed and item. Questions are those that both sides of a contrast have scored, over all seeds. A claim is supported where
+the interval of its effect lies above 0, contradicted where it lies below, and undecided else; where it has several
+contrasts, all must hold. p comes from flipping signs of seeds and is corrected over the claims (Holm); a p beside
+another effect is that effect's own. The least effect is the true one that this design would find four times in five.
+Native prompts: each arm asked in its own shape of training. Beyond in domain: the effect minus that in domain."""
 
 
 class Table(NamedTuple):
@@ -39,7 +41,7 @@ class Table(NamedTuple):
 
 def claims_table(results: StudyResults) -> Table:
     """One line a contrast: the effect, what it was by native prompting, its p after Holm, and the verdict."""
-    header = ("claim", "contrast", "effect", *BESIDE, "p (Holm)", "least effect", "verdict")
+    header = ("claim", "contrast", "questions", "effect", *BESIDE, "p (Holm)", "least effect", "verdict")
     rows = [row for number, each in enumerate(results.claims, start=1) for row in _claim_rows(number, each)]
     return Table("Claims", header, rows)
 
@@ -123,7 +125,9 @@ def study_page(results: StudyResults) -> str:
     study = results.study
     parts = [f"# Results: {study.name}", f"{verdicts(results)} {how(results)}", READING]
     parts += [
-        "\n".join(f"{n}. {each.claim.says}. {fixed(each.claim)}" for n, each in enumerate(results.claims, start=1))
+        "\n".join(
+            f"{n}. {each.claim.says}. {fixed(each.claim, study)}" for n, each in enumerate(results.claims, start=1)
+        )
     ]
     parts += [markdown(table) for table in all_tables(results)]
     parts += [f"Skipped: {name} ({why})." for name, why in left_out(results).items()]
@@ -153,6 +157,11 @@ def gain(found: Effect, claim: Claim) -> str:
     return f"{100 * found.mean:+.1f}{_interval(found, '.1f')}{unit}"
 
 
+def with_p(found: Effect, claim: Claim) -> str:
+    """An effect that is no claim: its p is its own, corrected for nothing."""
+    return gain(found, claim) + (f", p {found.p:.3f}" if found.p is not None else "")
+
+
 def least(found: Effect, claim: Claim) -> str:
     """The least true effect that the design would find, in the unit of the effect."""
     if found.smallest is None:
@@ -169,13 +178,14 @@ def _interval(found: Effect, form: str) -> str:
 def _claim_rows(number: int, result: ClaimResult) -> Iterator[tuple[str, ...]]:
     claim = result.claim
     if not result.effects:
-        yield (str(number), result.why_not, "", "", "", "", "", result.verdict)
+        yield (str(number), result.why_not, "", "", "", "", "", "", result.verdict)
     for place, found in enumerate(result.effects):
         first = place == 0
-        beside = [gain(each[place], claim) if each else "" for each in (result.native, result.beyond)]
+        beside = [with_p(each[place], claim) if each else "" for each in (result.native, result.beyond)]
         yield (
             str(number) if first else "",
             contrast_words(claim.contrasts[place]),
+            "" if claim.of_cost else f"{found.n:,}",
             gain(found, claim),
             *beside,
             f"{result.holm:.3f}" if first and result.holm is not None else "",
@@ -191,14 +201,15 @@ def contrast_words(contrast: Contrast) -> str:
     return f"{contrast.arm} {contrast.shape} - {contrast.against} {contrast.against_shape}"
 
 
-def fixed(claim: Claim) -> str:
-    """What was fixed before the run, in words."""
+def fixed(claim: Claim, study: Study) -> str:
+    """What was fixed before the run, in words, and which of it was not there to be asked."""
     if claim.of_cost:
         return f"Fixed before: {COSTS[claim.endpoint]}; supported where they are fewer."
     tasks = f" on {', '.join(claim.tasks)}" if claim.tasks else ""
     unit = "relative to the comparator" if claim.measure == "relative" else "in points"
-    sets = ", ".join(claim.sets) or "sets that are not there"
-    return f"Fixed before: {claim.endpoint}{tasks} on {sets}, {unit}."
+    missing = [name for name in claim.sets if name not in study.sets]
+    there = f" Not there: {', '.join(missing)}." if missing else ""
+    return f"Fixed before: {claim.endpoint}{tasks} on {', '.join(claim.sets)}, {unit}.{there}"
 
 
 def left_out(results: StudyResults) -> dict[str, str]:
@@ -209,20 +220,35 @@ def left_out(results: StudyResults) -> dict[str, str]:
 
 def how(results: StudyResults) -> str:
     """With what it was made, on how many questions, and how long it took."""
-    study, environment = results.study, read_json(results.folder / "environment.json")
-    sessions = list(read_rows(results.folder / SESSIONS))
-    packages = ", ".join(f"{name} {environment['packages'][name]}" for name in ("torch", "transformers", "peft"))
-    minutes = sum(row["seconds"] for row in sessions) / 60
+    study, made_with, sessions = results.study, environment(results.folder), read_sessions(results.folder)
+    packages = ", ".join(f"{name} {made_with['packages'].get(name)}" for name in ("torch", "transformers", "peft"))
+    minutes = round(sum(row["seconds"] for row in sessions) / 60)
     cells = [each for cells in results.table.values() for cell in cells.values() for each in cell.values()]
     n = max((each.n for each in cells), default=0) // len(study.seeds)
-    made = (
-        f"Made with Python {environment['python']}, {packages} on {environment['cpus']} cores of {environment['cpu']}"
-    )
+    made = f"Made with Python {made_with['python']}, {packages} on {made_with['cpus']} cores of {made_with['cpu']}"
     return (
-        f"Written by `{' '.join(environment.get('command', ('rarl', 'study')))}` (digest `{study.digest()}`): "
-        f"{len(study.seeds)} seeds, {n:,} questions a seed and set. {made}; wall time {minutes:.0f} minutes"
-        f"{f' in {len(sessions)} calls' if len(sessions) > 1 else ''}."
+        f"Written by `{' '.join(made_with['command'])}` (digest `{study.digest()}`): "
+        f"{len(study.seeds)} seeds, {n:,} questions a seed and set. {made}; wall time {minutes} "
+        f"minute{'s' * (minutes != 1)}{f' in {len(sessions)} calls' if len(sessions) > 1 else ''}."
     )
+
+
+def environment(folder: Path) -> dict[str, Any]:
+    """With what a study was made. Errors: RunFolderError."""
+    path = folder / ENVIRONMENT
+    found = read_json(path)
+    lacking = [name for name in ("command", "python", "packages", "cpus", "cpu") if name not in found]
+    if lacking or not isinstance(found["packages"], dict) or not isinstance(found["command"], list):
+        raise RunFolderError(f"{path} was damaged; remove it, and it is written anew with what is here now")
+    return found
+
+
+def read_sessions(folder: Path) -> list[dict[str, Any]]:
+    """How many jobs each call has done in how many seconds. Errors: RunFolderError."""
+    rows = list(read_rows(folder / SESSIONS))
+    for row in rows:
+        require_numbers(folder / SESSIONS, row, ("jobs", "seconds"))
+    return rows
 
 
 def _cost(name: str, value: float) -> str:
