@@ -124,7 +124,7 @@ def study(
     results = run_study(file, out=out, workers=workers)
     for number, each in enumerate(results.claims, start=1):
         print(f"{number}. {each.claim.says}")
-    claims = claims_table(results).only("claim", "contrast", "questions", "effect", "p (Holm)", "verdict")
+    claims = claims_table(results).only("claim", "contrast", "effect", "p (Holm)", "verdict")
     for table in (claims, comparison_table(results, brief=True)):
         print()
         print_rows(table.title, table.header, table.rows)
