@@ -100,6 +100,7 @@ class RewardSection(Section):
     )
     extra: tuple[str, ...] = ()  # "my.py:function" or "package.module:function"; weights by function name, else 1.0
     on_error: Literal["none", "stop"] = "none"  # a reward that raises: the row is not scored, or the run stops
+    timeout: float = Field(300.0, ge=0)  # seconds for one call of a reward of your own, on all of a step; 0: any
     # What is normalised within a group: the total, or each part before they are added (GDPO, arXiv 2601.05242).
     normalise: Literal["total", "parts"] = "total"
     probe: Literal["off", "warn", "stop"] = "warn"  # before training: does any known way of gaming pay?
@@ -185,7 +186,7 @@ class Report(Section):
 UNDECISIVE: Any = {
     "run": {"name", "out"},
     "model": {"cache_dir"},
-    "reward": {"probe"},
+    "reward": {"probe", "timeout"},
     "judge": {"concurrency", "timeout", "retries", "max_requests", "max_tokens_total", "max_unscored", "cache"},
     "checkpoint": True,
     "tracking": True,

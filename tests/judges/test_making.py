@@ -77,6 +77,15 @@ def test_a_judge_of_ones_own(tmp_path, query):
     assert judge.sent()["host"] is None
 
 
+def test_a_judge_of_ones_own_that_hangs_has_judge_timeout_for_each_query(tmp_path, query):
+    (tmp_path / "mine.py").write_text("import time\ndef judge(qs):\n    time.sleep(60)\n")
+    judge = make_judge(JudgeSection(kind=f"{tmp_path / 'mine.py'}:judge", timeout=0.05))
+    verdicts = judge([query, query])
+    assert [(each.value, each.failure, each.raw) for each in verdicts] == [
+        (None, Failure.TIMEOUT, "took longer than 0.1 s")
+    ] * 2
+
+
 @pytest.mark.parametrize(
     ("value", "failure", "checked"),
     [

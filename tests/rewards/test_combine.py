@@ -1,6 +1,7 @@
 import asyncio
 import itertools
 import logging
+import time
 from dataclasses import replace
 
 import pytest
@@ -224,6 +225,29 @@ def test_a_reward_that_exits_is_one_that_failed(own, rollout, caplog, kind):
     assert "'leaving' failed on 1 of 2" in caplog.text
     assert "SystemExit: no licence" in caplog.text
     assert scorer.take_log().failed == {"leaving": 1}
+
+
+@pytest.mark.parametrize(("kind", "wait"), [("def", "time.sleep(60)"), ("async def", "await asyncio.sleep(60)")])
+def test_a_reward_that_hangs_leaves_its_rows_unscored_and_is_not_called_again(own, rollout, caplog, kind, wait):
+    """It catches whatever it can; the others' values stay."""
+    path = own(
+        f"import asyncio, time\ncalls = []\n{kind} hanging(completions, log_metric, **kwargs):\n"
+        f"    log_metric('calls', 1)\n    try:\n        {wait}\n    except Exception:\n        pass\n"
+        "    return [1.0 for _ in completions]\n"
+        "def quick(completions, **kwargs):\n    return [0.5 for _ in completions]\n"
+    )
+    scorer = Scorer({}, extra=[f"{path}:hanging", f"{path}:quick"], timeout=0.1)
+    started = time.monotonic()
+    scores = scorer.score([rollout("a"), rollout("b")])
+    assert time.monotonic() - started < 30
+    assert [score.parts for score in scores] == [{"hanging": None, "quick": 0.5}] * 2
+    assert [score.total for score in scores] == [None, None]
+    log = scorer.take_log()
+    assert (log.failed, log.metrics) == ({"hanging": 2}, {"calls": [1.0]})
+    assert "'hanging' failed on 2 of 2" in caplog.text
+    assert "took longer than 0.1 s" in caplog.text
+    with pytest.raises(RewardError, match=r"'hanging' failed on example 'row-7': OverTimeError: took longer"):
+        Scorer({}, extra=[f"{path}:hanging"], timeout=0.1, on_error="stop").score([rollout("a")])
 
 
 @pytest.mark.parametrize("kind", ["def", "async def"])

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from rarl.errors import JudgeError
 from rarl.judges.failures import Failure
 from rarl.judges.rubrics import rubrics
+from rarl.patience import OverTimeError, within
 from rarl.registry import told
 from rarl.types import Judge, JudgeQuery, Verdict
 
@@ -71,13 +72,18 @@ class FunctionJudge:
 
     sees_images = False
 
-    def __init__(self, name: str, judge: Judge) -> None:
+    def __init__(self, name: str, judge: Judge, timeout: float = 0.0) -> None:
+        """`timeout`: seconds that it may take for each query of a call; 0: any."""
         self.name = name
         self.axes = tuple(rubrics())
-        self._judge = judge
+        self._judge, self._timeout = judge, timeout
 
     def __call__(self, queries: Sequence[JudgeQuery]) -> list[Verdict]:
-        return ask(self._judge, queries)
+        try:
+            with within(self._timeout * len(queries)):
+                return ask(self._judge, queries)
+        except OverTimeError as error:
+            return _none(queries, str(error), Failure.TIMEOUT)
 
     def sent(self) -> dict[str, Any]:
         """Nothing is known of it."""
@@ -95,8 +101,8 @@ class FunctionJudge:
         return ""
 
 
-def _none(queries: Sequence[JudgeQuery], why: str) -> list[Verdict]:
-    return [Verdict(None, query.axis, why, "", "", Failure.RAISED) for query in queries]
+def _none(queries: Sequence[JudgeQuery], why: str, failure: Failure = Failure.RAISED) -> list[Verdict]:
+    return [Verdict(None, query.axis, why, "", "", failure) for query in queries]
 
 
 def _checked(verdict: Verdict) -> Verdict:

@@ -52,7 +52,7 @@ def make_judge(
     if settings.kind == "rules":
         return rules
     if settings.kind not in ("openai", "local"):
-        return FunctionJudge(settings.kind, judges.get(settings.kind))
+        return FunctionJudge(settings.kind, judges.get(settings.kind), settings.timeout)
     transport: Transport
     if settings.kind == "openai":
         transport = Endpoint(settings, Draws(seed).at("judge"))

@@ -6,13 +6,15 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
 from rarl.errors import RewardError
+from rarl.patience import OverTimeError, within
 from rarl.registry import told
 from rarl.rewards.columns import COLUMNS
 from rarl.types import Judge
@@ -21,7 +23,8 @@ logger = logging.getLogger(__name__)
 _BATCH = ("prompts", "completions", "completion_ids")
 _TRL_NAMES = {"solution": "answer"}  # what TRL's own rewards call a column
 _HOOKS = ("trainer_state", "log_extra", "log_metric")
-FAILURES = (Exception, SystemExit)  # what somebody's code may raise without ending the run; an interrupt does end it
+# What somebody's code may come to without ending the run; an interrupt does end it.
+FAILURES = (Exception, SystemExit, OverTimeError)
 LARGEST = 1e12  # beyond is an accident; sums and squares of what is within are far from overflowing, in float32 too
 
 
@@ -80,7 +83,10 @@ class RewardFunction:
     names `judge` gets the configured one, or None, and so does its `applies`.
     """
 
-    def __init__(self, name: str, function: Callable[..., Any], judge: Judge | None = None) -> None:
+    def __init__(
+        self, name: str, function: Callable[..., Any], judge: Judge | None = None, timeout: float = 0.0
+    ) -> None:
+        """`timeout`: seconds that a call may take; 0: any. Errors: RewardError for a signature that can't be served."""
         self.name = name
         self.needs: str = getattr(function, "needs", "")
         applies: Callable[..., bool] | None = getattr(function, "applies", None)
@@ -98,6 +104,7 @@ class RewardFunction:
         takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
         bound = {"judge": judge} if "judge" in named else {}
         self.asks_judge = bound.get("judge") is not None
+        self.timeout = 0.0 if self.asks_judge else timeout  # a judge has a patience of its own
         self.function = partial(function, **bound)
         self.applies = None if applies is None else partial(applies, **bound)
         self._takes = {*named, *((*_BATCH, *COLUMNS) if takes_all else ())}
@@ -119,19 +126,24 @@ def call_all(functions: Sequence[RewardFunction], batch: Batch, log: RewardLog) 
     """Every function's values, one a completion; coroutines run side by side.
 
     A function that raises is called again row by row, and the rows it raises on are None: counted in `log` and named in
-    a warning. Errors: RewardError where a function returns something else than one number or None a row.
+    a warning. One that takes longer than its timeout is not called again: all rows are None.
+
+    Errors: RewardError where a function returns something else than one number or None a row.
     """
-    results = _run_all([partial(function, batch) for function in functions])
+    results = _run_all([(function, batch) for function in functions])
     values: dict[str, list[float | None]] = {}
     for function, result in zip(functions, results, strict=True):
-        if isinstance(result, FAILURES):
+        if isinstance(result, OverTimeError):
+            _failed(function.name, [result] * len(batch), batch.lists["id"], log)
+            result = [None] * len(batch)
+        elif isinstance(result, FAILURES):
             result = _row_by_row(function, batch, log)
         values[function.name] = _checked(function.name, result, len(batch), log)
     return values
 
 
 def _row_by_row(function: RewardFunction, batch: Batch, log: RewardLog) -> list[Any]:
-    results = _run_all([partial(function, batch.row(i)) for i in range(len(batch))])
+    results = _run_all([(function, batch.row(i)) for i in range(len(batch))])
     failed = _failed(function.name, results, batch.lists["id"], log)
     return [None if i in failed else _checked(function.name, result, 1, log)[0] for i, result in enumerate(results)]
 
@@ -160,24 +172,40 @@ def _failed(name: str, results: Sequence[Any], ids: Sequence[str], log: RewardLo
     return set(failed)
 
 
-def _run_all(calls: Sequence[Callable[[], Any]]) -> list[Any]:
-    """The result of each call, or the exception it raised; awaitables are awaited together."""
-    results = [_attempt(call) for call in calls]
+def _run_all(calls: Sequence[tuple[RewardFunction, Batch]]) -> list[Any]:
+    """The result of each call, or the exception it raised; awaitables are awaited together, as long as the most patient
+    of them may take."""
+    results = [_attempt(partial(function, batch), function.timeout) for function, batch in calls]
     waiting = [i for i, result in enumerate(results) if inspect.isawaitable(result)]
     if waiting:
-        # In a thread of its own, as the caller's thread may have a running loop already (a notebook has).
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            done = pool.submit(asyncio.run, _gather([results[i] for i in waiting])).result()
-        for i, result in zip(waiting, done, strict=True):
-            results[i] = result
+        timeouts = [calls[i][0].timeout for i in waiting]
+        patience = max(timeouts) if all(timeouts) else 0.0
+        done = _attempt(partial(_awaited, [results[i] for i in waiting]), patience)
+        for place, i in enumerate(waiting):
+            results[i] = done if isinstance(done, OverTimeError) else done[place]
     return results
 
 
-def _attempt(call: Callable[[], Any]) -> Any:
+def _attempt(call: Callable[[], Any], seconds: float = 0.0) -> Any:
     try:
-        return call()
+        with within(seconds):
+            return call()
     except FAILURES as error:  # the user's code may raise anything, and a run must outlive it
         return error
+
+
+def _awaited(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
+    """In a thread of its own, as the caller's may have a running loop already (a notebook has); it may be given up."""
+    done: Future[list[Any]] = Future()
+
+    def wait() -> None:
+        try:
+            done.set_result(asyncio.run(_gather(awaitables)))
+        except BaseException as error:
+            done.set_exception(error)
+
+    Thread(target=wait, daemon=True).start()
+    return done.result()
 
 
 async def _gather(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:

@@ -30,11 +30,13 @@ class Scorer:
         extra: Sequence[str] = (),
         judge: Judge | None = None,
         on_error: str = "none",
+        timeout: float = 0.0,
     ) -> None:
         """`extra` are paths as "file.py:function"; `weights` has them by the function's name, else they weigh 1.
 
         `judge` is there for rewards that name it; what it fails on is not scored, counted, and warned of once. What a
         reward raises on is not scored either, or with `on_error` "stop" a RewardError that names reward and example.
+        So is a call of one of `extra` that takes longer than `timeout` seconds; 0: it may take any time.
 
         Errors: RarlError for a reward that is unknown, or two of one name.
         """
@@ -48,13 +50,16 @@ class Scorer:
         self.gates = {part: tuple(names) for part, names in (gates or {}).items() if part in self.weights}
         self.log = RewardLog(stops=on_error == "stop")
         asked = AskedJudge(judge, lambda count: self.log.fail("judge", count)) if judge is not None else None
-        self._functions = [RewardFunction(name, registry.get(own.get(name, name)), asked) for name in self.weights]
+        self._functions = [
+            RewardFunction(name, registry.get(own.get(name, name)), asked, timeout if name in own else 0.0)
+            for name in self.weights
+        ]
 
     @classmethod
     def of(cls, config: RunConfig, judge: Judge | None = None) -> Scorer:
         """The scorer of a run's configuration; `judge` is what its judge.kind names."""
         reward = config.reward
-        return cls(reward.weights, reward.gates, reward.extra, judge, reward.on_error)
+        return cls(reward.weights, reward.gates, reward.extra, judge, reward.on_error, reward.timeout)
 
     def score(self, rollouts: Sequence[Rollout], step: int = 0) -> list[Score]:
         """The scores of completions of any prompts, in order; rewards see `step` as trainer_state.global_step."""
