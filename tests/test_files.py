@@ -1,9 +1,11 @@
+import errno
 import json
+from pathlib import Path
 
 import pytest
 
 from rarl.errors import RunFolderError
-from rarl.files import folder_aside, free_path, read_json, require_free, write_json, write_text
+from rarl.files import NotWrittenError, folder_aside, free_path, read_json, require_free, write_json, write_text
 
 
 def test_a_folder_written_again_is_replaced_whole(tmp_path):
@@ -12,6 +14,22 @@ def test_a_folder_written_again_is_replaced_whole(tmp_path):
             (path / name).write_text(name)
     assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
     assert [path.name for path in (tmp_path / "adapter").iterdir()] == ["new"]
+
+
+def test_a_folder_that_cannot_take_its_name_leaves_the_old_one(tmp_path, monkeypatch):
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "old").write_text("old")
+    rename = Path.rename
+
+    def full(path, target):
+        if path.name.endswith(".part"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", full)
+    with pytest.raises(NotWrittenError, match="No space left on device; make room"), folder_aside(tmp_path / "adapter"):
+        pass
+    assert [path.name for path in (tmp_path / "adapter").iterdir()] == ["old"]
 
 
 def test_a_failed_write_leaves_the_old_text(tmp_path):

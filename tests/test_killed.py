@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import signal
 import time
 from multiprocessing import get_context
@@ -11,7 +12,7 @@ import pytest
 
 from rarl import assembly
 from rarl.config import RunConfig
-from rarl.errors import StoppedError
+from rarl.errors import RarlError, StoppedError
 from rarl.files import read_rows
 from rarl.runlog import RunFolder
 
@@ -42,8 +43,9 @@ FILES = (
 )
 
 
-def go(folder: Path) -> None:
-    """In a process of its own: begin the run, or go on with it."""
+def go(folder: Path, room: int) -> None:
+    """In a process of its own: begin the run, or go on with it. No file may have more than `room` bytes."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs these tests may have it ignored
     config = RunConfig().override(SETTINGS)
     try:
@@ -52,6 +54,9 @@ def go(folder: Path) -> None:
         else:
             assembly.train(config, out=folder)
     except StoppedError as error:
+        os._exit(error.exit_code)
+    except RarlError as error:
+        (folder.parent / "told").write_text(str(error))
         os._exit(error.exit_code)
 
 
@@ -69,14 +74,14 @@ def whole(tmp_path_factory, processes) -> Path:
     return folder
 
 
-def started(processes, folder):
-    process = processes.Process(target=go, args=(folder,))
+def started(processes, folder, room=resource.RLIM_INFINITY):
+    process = processes.Process(target=go, args=(folder, room))
     process.start()
     return process
 
 
-def ended(processes, folder) -> int:
-    process = started(processes, folder)
+def ended(processes, folder, room=resource.RLIM_INFINITY) -> int:
+    process = started(processes, folder, room)
     process.join(300)
     return process.exitcode
 
@@ -133,5 +138,19 @@ def test_a_damaged_newest_checkpoint_is_passed_over(tmp_path, processes, whole):
     content = bytearray(newest.read_bytes())
     content[len(content) // 2] ^= 1
     newest.write_bytes(bytes(content))
+    assert ended(processes, folder) == 0
+    require_same(folder, whole)
+
+
+@pytest.mark.parametrize("name", ["rollouts.jsonl", "adapter/adapter_model.safetensors", "metrics.jsonl"])
+def test_where_there_is_no_room_it_stops_in_one_line_and_goes_on_the_same(tmp_path, processes, whole, name):
+    """The system lets no file grow beyond a size that this one has in the end: as on a full disk, a write fails."""
+    folder = tmp_path / "run"
+    assert ended(processes, folder, room=(whole / name).stat().st_size - 1) == 2
+    told = (tmp_path / "told").read_text()
+    assert "cannot write" in told
+    assert f"make room, and go on with rarl train --resume {folder}" in told
+    assert "\n" not in told
+    assert all(not checkpoint.damage for checkpoint in RunFolder.open(folder).checkpoints.all())
     assert ended(processes, folder) == 0
     require_same(folder, whole)

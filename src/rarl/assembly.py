@@ -22,7 +22,7 @@ from rarl.evaluating import evaluate_sets as evaluate_sets
 from rarl.evaluating import evaluate_split, load_questions, load_split, require_evaluable, require_judged
 from rarl.evaluation import Summary
 from rarl.exporting import require_joinable, save_adapter
-from rarl.files import free_path, read_json, require_free, write_json, write_text
+from rarl.files import NotWrittenError, free_path, read_json, require_free, write_json, write_text
 from rarl.judges import MadeJudge
 from rarl.judging import evaluation_judge, judge_of, rewarding, trained_with
 from rarl.locking import alone
@@ -188,8 +188,11 @@ class _Session:
     def run(self, folder: RunFolder) -> Run:
         """Evaluate, train from where the folder stands, save the adapter, evaluate, report; then close the engine."""
         how = f"go on with rarl train --resume {folder.path}"
-        with closing(self.engine), stoppable(how, self.config.checkpoint.grace) as stop:
-            return self._run(folder, stop)
+        try:
+            with closing(self.engine), stoppable(how, self.config.checkpoint.grace) as stop:
+                return self._run(folder, stop)
+        except NotWrittenError as error:
+            raise NotWrittenError(f"{error}, and {how}: what was saved before is whole") from None
 
     def _run(self, folder: RunFolder, stop: Stop) -> Run:
         config = self.config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -11,7 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from safetensors import SafetensorError
+
 from rarl.errors import RunFolderError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def free_path(parent: str | Path, name: str) -> Path:
@@ -56,6 +61,18 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def append_text(path: Path, text: str, *, lasting: bool = False) -> None:
+    """At the end of a file, or of a new one; `lasting`: it is on disk before this returns."""
+    try:
+        with path.open("a", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            if lasting:
+                file.flush()
+                os.fsync(file.fileno())
+    except OSError as error:
+        raise not_written(path, error) from None
+
+
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
     """The rows of a JSONL file, up to one that a kill cut short; none if there is no file.
 
@@ -97,8 +114,15 @@ def _opened(path: Path) -> IO[bytes]:
         raise RunFolderError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def not_written(path: Path, error: OSError) -> RunFolderError:
-    return RunFolderError(f"cannot write {path}: {error.strerror}; choose another --out")
+class NotWrittenError(RunFolderError):
+    """A file or folder that could not be written; what was there before is as it was."""
+
+
+def not_written(path: Path, error: OSError | SafetensorError) -> NotWrittenError:
+    if isinstance(error, SafetensorError):
+        return NotWrittenError(f"cannot write {path}: {str(error).partition(chr(10))[0]}; make room")
+    remedy = "make room" if error.errno in _FULL else "choose another --out"
+    return NotWrittenError(f"cannot write {path}: {error.strerror}; {remedy}")
 
 
 @contextmanager
@@ -113,16 +137,20 @@ def folder_aside(path: Path) -> Iterator[Path]:
         raise not_written(path, error) from None
     try:
         yield aside
-    except BaseException:
+        for file in aside.rglob("*"):
+            if file.is_file():
+                _sync(file)
+        if path.exists():
+            path.rename(old)
+        aside.rename(path)
+        _sync(path.parent)
+    except BaseException as error:
         shutil.rmtree(aside, ignore_errors=True)
+        if old.exists() and not path.exists():
+            old.rename(path)
+        if isinstance(error, OSError | SafetensorError):
+            raise not_written(path, error) from None
         raise
-    for file in aside.rglob("*"):
-        if file.is_file():
-            _sync(file)
-    if path.exists():
-        path.rename(old)
-    aside.rename(path)
-    _sync(path.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
@@ -130,16 +158,16 @@ def folder_aside(path: Path) -> Iterator[Path]:
 def written_aside(path: Path) -> Iterator[Any]:
     if path.is_dir():
         raise RunFolderError(f"{path} is a folder; give a file")
+    aside = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
     except OSError as error:
         raise not_written(path, error) from None
-    aside = path.with_name(f".{path.name}.part")
-    with aside.open("w", encoding="utf-8", newline="\n") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
 
 
 def _sync(path: Path) -> None:

@@ -24,6 +24,7 @@ from rarl.config import RunConfig
 from rarl.environment import describe_environment
 from rarl.errors import RunFolderError
 from rarl.files import (
+    append_text,
     file_name,
     not_written,
     read_rows,
@@ -138,8 +139,7 @@ def _rows_of_numbers(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _append(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    with path.open("a", encoding="utf-8", newline="\n") as file:
-        file.write("".join(_line(row) for row in rows))
+    append_text(path, "".join(map(_line, rows)))
 
 
 def _line(row: Mapping[str, Any]) -> str:

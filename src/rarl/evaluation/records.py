@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rarl.errors import RunFolderError
-from rarl.files import read_json, read_rows, write_json, write_text
+from rarl.files import append_text, read_json, read_rows, write_json, write_text
 from rarl.prompting import parse
 from rarl.types import EvalRecord, Finish, Grade, QuestionKind, Shape, Verdict
 
@@ -69,10 +69,7 @@ def rewrite(folder: Path, records: Iterable[EvalRecord]) -> None:
 
 def append_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """Writes rows behind those already there, and doesn't return before they are on disk."""
-    with path.open("a", encoding="utf-8", newline="\n") as file:
-        file.write("".join(map(_line, rows)))
-        file.flush()
-        os.fsync(file.fileno())
+    append_text(path, "".join(map(_line, rows)), lasting=True)
 
 
 def require_same(old: Mapping[str, Any], new: Mapping[str, Any], what: str, remedy: str) -> None:

@@ -201,7 +201,7 @@ def _awaited(awaitables: Sequence[Awaitable[Any]]) -> list[Any]:
     def wait() -> None:
         try:
             done.set_result(asyncio.run(_gather(awaitables)))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  whatever it is, the caller raises it
             done.set_exception(error)
 
     Thread(target=wait, daemon=True).start()
