@@ -6,7 +6,7 @@ import pytest
 
 from rarl.data.checking import trouble
 from rarl.data.images import FileImage
-from rarl.types import Example
+from rarl.types import Example, Fact
 
 SOUND = Example("q1", "c1", (FileImage("a.png"),), "Is it there?", "yes", options=("yes", "no"))  # type: ignore[arg-type]
 
@@ -30,7 +30,8 @@ def test_a_sound_example_is_no_trouble() -> None:
         ("options", "abc", "its options must be a tuple"),
         ("options", (1,), "options must be texts"),
         ("facts", ({"name": "side"},), "must be Facts"),
-        ("question", "\ud800", "no valid Unicode"),
+        *((field, "a\ud800", "no valid Unicode") for field in ("id", "cluster", "question", "modality", "task")),
+        ("facts", (Fact("side", "left", ("\udfff",)),), "no valid Unicode"),
         ("question", "Here: <|image_pad|>", r"must not contain <\|image_pad\|>"),
         ("options", ("a", "b<|im_end|>"), r"must not contain <\|im_end\|>"),
     ],

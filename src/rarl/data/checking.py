@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 from rarl.types import Example, Fact, QuestionKind
 
@@ -39,12 +40,20 @@ def _wrong_text(example: Example) -> str | None:
     for name in ("id", "question", "answer"):
         if not getattr(example, name).strip():
             return f"it has no {name}"
-    for text in (example.id, example.question, example.answer, example.rationale or "", *example.options):
+    shown = (example.id, example.question, example.answer, example.rationale or "", *example.options)
+    named = (example.cluster, example.modality or "", example.task or "", *_texts_of(example.facts))
+    for text in (*shown, *named):
         try:
             text.encode()
         except UnicodeEncodeError:
             return f"{text[:40]!r} is no valid Unicode"
+    for text in shown:
         reserved = RESERVED.search(text)
         if reserved:
             return f"its text must not contain {reserved[0]}, which marks turns and images for the model"
     return None
+
+
+def _texts_of(facts: Iterable[Fact]) -> Iterator[str]:
+    for fact in facts:
+        yield from map(str, (fact.name, fact.value, *fact.alternatives))

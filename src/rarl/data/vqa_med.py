@@ -46,7 +46,7 @@ def load(split: str, *, root: str = "", problem: Problem = refuse) -> list[Examp
 
 def _find(root: Path, name: str) -> Path:
     for pattern in ("", "*/", "*/*/"):
-        found = sorted(root.glob(pattern + name))
+        found = sorted(path for path in root.glob(pattern + name) if path.is_file())
         if found:
             return found[0]
     raise DataError(f"data.root: {root} has no {name}, nor has a folder in it; put there {LAYOUT}")
