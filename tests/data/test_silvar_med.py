@@ -54,6 +54,22 @@ def test_a_table_of_any_form(root: Path, form: str) -> None:
         load_dataset("silvar-med", split="dev", root=str(root), split_column="part")
 
 
+def test_several_right_answers(root: Path) -> None:
+    rows = [{**ROWS[0], "answers": ["Pneumonia", "an infiltrate", " Pneumonia "]}, ROWS[1]]
+    del rows[0]["answer"]
+    write_lines(root / "silvar.jsonl", rows)
+    data = load_dataset("silvar-med", root=str(root))
+    assert [(item.answer, item.references) for item in data] == [("Pneumonia", ("an infiltrate",)), ("Yes", ())]
+    write_lines(root / "silvar.jsonl", [row | {"answers": ["Yes", "No"]} for row in rows])
+    with pytest.raises(
+        DataError, match="row 'silvar-med-0': a choice, or a question of yes or no, has one right answer"
+    ):
+        load_dataset("silvar-med", root=str(root))
+    write_lines(root / "silvar.jsonl", [rows[0] | {"answers": []}])
+    with pytest.raises(DataError, match="row 0: it has no answer"):
+        load_dataset("silvar-med", root=str(root))
+
+
 def test_columns_of_other_names(root: Path) -> None:
     rows = [{"img": row["image"], "q": row["question"], "a": row["answer"], "why": row["rationale"]} for row in ROWS]
     write_json(root / "silvar.json", rows)

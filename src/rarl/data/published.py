@@ -38,6 +38,16 @@ def text(values: Values, key: str) -> str:
     return found
 
 
+def right_answers(values: Values, key: str) -> tuple[str, ...]:
+    """A field that is an answer or a list of right ones, as clean texts, each once. DataError if there is none."""
+    value = values.get(key)
+    several = value if isinstance(value, list) else [value]
+    found = dict.fromkeys(text({key: each}, key) for each in several)
+    if not found:
+        raise DataError(f"it has no {key}")
+    return tuple(found)
+
+
 def label(values: Values, key: str) -> str | None:
     """A field that may be missing, as clean text in lower case."""
     try:

@@ -24,6 +24,7 @@ from rarl.data.published import (
     numbered,
     read_table,
     read_utf8,
+    right_answers,
     text,
 )
 from rarl.data.splits import SHARES, disjoint
@@ -64,7 +65,8 @@ def load(
     table = _read_csv(path) if path.suffix.lower() == ".csv" else read_table(path)
     if not table:
         raise DataError(f"{path} has no rows; it needs the columns {', '.join(columns.values())}, and a row a question")
-    needs(columns.values(), table, path)
+    lists = any("answers" in row for row in table)
+    needs([column for name, column in columns.items() if name != "answer" or not lists], table, path)
     asked = list(_placed(path, table, columns, problem))
     check_split("silvar-med", split, sorted({row["split_column"] for _, row in asked}) if split_column else SPLITS)
     if split_column:
@@ -91,6 +93,7 @@ def _placed(
     """The rows by our names for their columns, and numbered; those that belong to no known split go to `problem`."""
     for number, (where, values) in enumerate(numbered(path, table)):
         row = {name: values.get(column) for name, column in columns.items()}
+        row["answer"] = values.get("answers", row["answer"])
         if None in values:  # where csv puts what has no column: the fields before may have moved as well
             problem(where, "it has more fields than the header; put quotes around a field with a comma in it")
         elif "split_column" in row and label(row, "split_column") is None:
@@ -124,13 +127,14 @@ def _read_csv(path: Path) -> list[Values]:
 
 def _example(row: Values, images: ImageFolder) -> Example:
     name = text(row, "image")
-    question, answer = text(row, "question"), text(row, "answer")
+    question, (answer, *others) = text(row, "question"), right_answers(row, "answer")
     return Example(
         id=f"silvar-med-{row['row']}",
         cluster=_cluster(row),
         images=(images.image(name),),
         question=question,
         answer=answer,
+        references=tuple(others),
         kind=derive_kind(question, answer),
         rationale=text(row, "rationale"),
     )
