@@ -24,7 +24,7 @@ T = TypeVar("T", bound=Callable[..., Any])
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """How an error about a name goes on: `; did you mean 'x'?`, or just `.` when nothing is close."""
-    close = difflib.get_close_matches(name, list(allowed), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(str(name), list(allowed), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else "."
 
 

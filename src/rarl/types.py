@@ -96,6 +96,7 @@ class Example:
     task: str | None = None
     rationale: str | None = None
     facts: tuple[Fact, ...] = ()
+    references: tuple[str, ...] = ()  # as right as the answer, which is what is taught; none for a choice, or yes or no
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +195,7 @@ class Grade:
     gold: str
     prediction: str
     relaxed: float | None = None  # by the lenient protocol; None in records from before it was kept
+    matched: str = ""  # of several right answers the nearest, as the data has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +219,7 @@ class JudgeQuery:
     rationale: str | None = None
     facts: tuple[Fact, ...] = ()
     images: tuple[ImageSource, ...] = ()
+    references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +256,8 @@ class EvalRecord:
     options: tuple[str, ...] = ()
     votes: int | None = None  # how many completions gave the answer; None in records from before it was kept
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)  # a judge's, by axis
-    likeness: Mapping[str, float] = field(default_factory=dict)  # to the gold answer, where asked for
+    likeness: Mapping[str, float] = field(default_factory=dict)  # to the nearest right answer, where asked for
+    references: tuple[str, ...] = ()  # as right as the gold; grade.matched is the one that the answer was held against
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,9 +296,3 @@ class Reward(Protocol):
     """TRL's convention: lists in, one value in [0, 1] or None (could not be scored) a completion out."""
 
     def __call__(self, prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> list[float | None]: ...
-
-
-class DataSource(Protocol):
-    """A data set: the examples of a split, in a fixed order."""
-
-    def __call__(self, split: str) -> Any: ...

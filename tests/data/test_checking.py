@@ -6,7 +6,7 @@ import pytest
 
 from rarl.data.checking import trouble
 from rarl.data.images import FileImage
-from rarl.types import Example
+from rarl.types import Example, Fact, QuestionKind
 
 SOUND = Example("q1", "c1", (FileImage("a.png"),), "Is it there?", "yes", options=("yes", "no"))  # type: ignore[arg-type]
 
@@ -14,6 +14,15 @@ SOUND = Example("q1", "c1", (FileImage("a.png"),), "Is it there?", "yes", option
 def test_a_sound_example_is_no_trouble() -> None:
     assert trouble(SOUND) is None
     assert trouble(replace(SOUND, images=[], options=["<b>", "😀 שלום"], question="a < b | c > d <think>")) is None
+
+
+def test_open_questions_may_have_several_right_answers() -> None:
+    several = replace(SOUND, options=(), references=("a nodule", "a mass"))
+    assert trouble(several) is None
+    assert "must not contain <|im_end|>" in str(trouble(replace(several, references=("a<|im_end|>",))))
+    assert "no valid Unicode" in str(trouble(replace(several, references=("\ud800",))))
+    for kind in (QuestionKind.YESNO, QuestionKind.MCQ):
+        assert "has one right answer" in str(trouble(replace(several, kind=kind)))
 
 
 @pytest.mark.parametrize(
@@ -30,7 +39,12 @@ def test_a_sound_example_is_no_trouble() -> None:
         ("options", "abc", "its options must be a tuple"),
         ("options", (1,), "options must be texts"),
         ("facts", ({"name": "side"},), "must be Facts"),
-        ("question", "\ud800", "no valid Unicode"),
+        ("references", "present", "its references must be a tuple"),
+        ("references", (1,), "references must be texts"),
+        ("references", ("present", " "), "one of its references is empty"),
+        ("references", ("present",), "a choice, or a question of yes or no, has one right answer"),
+        *((field, "a\ud800", "no valid Unicode") for field in ("id", "cluster", "question", "modality", "task")),
+        ("facts", (Fact("side", "left", ("\udfff",)),), "no valid Unicode"),
         ("question", "Here: <|image_pad|>", r"must not contain <\|image_pad\|>"),
         ("options", ("a", "b<|im_end|>"), r"must not contain <\|im_end\|>"),
     ],

@@ -32,16 +32,16 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("form", ["json", "jsonl", "csv"])
+@pytest.mark.parametrize("form", ["json", "jsonl", "csv", "JSON", "JSONL", "CSV"])
 def test_a_table_of_any_form(root: Path, form: str) -> None:
     path = root / f"silvar.{form}"
-    if form == "csv":
+    if form.lower() == "csv":
         with path.open("w", newline="") as file:
             table = csv.DictWriter(file, list(ROWS[0]))
             table.writeheader()
             table.writerows(ROWS)
     else:
-        (write_json if form == "json" else write_lines)(path, ROWS)
+        (write_json if form.lower() == "json" else write_lines)(path, ROWS)
     data = load_dataset("silvar-med", root=str(root))
     assert [item.id for item in data] == ["silvar-med-0", "silvar-med-1"]
     assert [item.cluster for item in data] == ["xmlab1/source.jpg", "xmlab2/source.jpg"]
@@ -52,6 +52,22 @@ def test_a_table_of_any_form(root: Path, form: str) -> None:
     assert item.id == "silvar-med-1"
     with pytest.raises(DataError, match=r"no split 'dev'\. Splits: test, train"):
         load_dataset("silvar-med", split="dev", root=str(root), split_column="part")
+
+
+def test_several_right_answers(root: Path) -> None:
+    rows = [{**ROWS[0], "answers": ["Pneumonia", "an infiltrate", " Pneumonia "]}, ROWS[1]]
+    del rows[0]["answer"]
+    write_lines(root / "silvar.jsonl", rows)
+    data = load_dataset("silvar-med", root=str(root))
+    assert [(item.answer, item.references) for item in data] == [("Pneumonia", ("an infiltrate",)), ("Yes", ())]
+    write_lines(root / "silvar.jsonl", [row | {"answers": ["Yes", "No"]} for row in rows])
+    with pytest.raises(
+        DataError, match="row 'silvar-med-0': a choice, or a question of yes or no, has one right answer"
+    ):
+        load_dataset("silvar-med", root=str(root))
+    write_lines(root / "silvar.jsonl", [rows[0] | {"answers": []}])
+    with pytest.raises(DataError, match="row 0: it has no answer"):
+        load_dataset("silvar-med", root=str(root))
 
 
 def test_columns_of_other_names(root: Path) -> None:
@@ -101,3 +117,45 @@ def test_an_image_under_two_names_is_in_one_split(tmp_path: Path) -> None:
     parts = [load_dataset("silvar-med", split=f"disjoint-{part}", root=str(tmp_path)) for part in ("train", "test")]
     train, test = ({item.images[0].name for item in part} for part in parts)
     assert not train & test
+
+
+def test_a_csv_row_of_more_fields_than_the_header_is_bad_in_any_split(root: Path) -> None:
+    (root / "silvar.csv").write_text(
+        "image,question,answer,rationale,part\n"
+        "xmlab1/source.jpg,What is it?,A mass,It is white,train\n"
+        "xmlab1/source.jpg,What is it?,A mass,It is white, so a mass,train\n"
+        "xmlab2/source.jpg,What is it?,A cyst,It is black\n"
+    )
+    with pytest.raises(DataError, match=r"silvar\.csv, row 1: it has more fields than the header; put quotes"):
+        load_dataset("silvar-med", root=str(root))
+    data = load_dataset("silvar-med", root=str(root), on_error="skip")
+    assert [item.id for item in data] == ["silvar-med-0", "silvar-med-2"]
+    parts = load_dataset("silvar-med", root=str(root), on_error="skip", split_column="part")
+    assert [item.id for item in parts] == ["silvar-med-0"]
+    assert [why for _, why in parts.skipped][1:] == ["it has no part"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.csv", ""), ("a.csv", "image,question,answer,rationale\n"), ("a.json", "[]")]
+)
+def test_an_empty_table_is_called_that(root: Path, name: str, content: str) -> None:
+    (root / name).write_text(content)
+    with pytest.raises(DataError, match=rf"{name} has no rows; it needs the columns image, question, answer"):
+        load_dataset("silvar-med", root=str(root))
+
+
+def test_a_csv_that_is_none(root: Path) -> None:
+    (root / "a.csv").write_bytes(b"image,question\n\xff\xfe")
+    with pytest.raises(DataError, match=r"a\.csv is not UTF-8 text; save it as that"):
+        load_dataset("silvar-med", root=str(root))
+    (root / "a.csv").write_text("image,question\n" + "x" * 200_000)
+    with pytest.raises(DataError, match=r"a\.csv is not a CSV file \(field larger"):
+        load_dataset("silvar-med", root=str(root))
+
+
+@pytest.mark.parametrize("option", ["image", "question", "answer", "rationale", "split_column"])
+@pytest.mark.parametrize("value", [3, ["image"], None, True])
+def test_an_option_that_names_no_column(root: Path, option: str, value: Any) -> None:
+    write_json(root / "silvar.json", ROWS)
+    with pytest.raises(DataError, match=rf"^silvar-med: the option {option} must be the name of a column \(got"):
+        load_dataset("silvar-med", root=str(root), **{option: value})

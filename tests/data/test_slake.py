@@ -1,9 +1,11 @@
+import json
 from pathlib import Path
 from typing import Any
+from zipfile import ZIP_LZMA, ZipFile
 
 import pytest
 
-from published_sets import write_json, write_pictures, zip_pictures
+from published_sets import picture, write_json, write_pictures, zip_pictures
 from rarl.data import load_dataset
 from rarl.errors import DataError
 from rarl.types import QuestionKind
@@ -75,18 +77,43 @@ def test_the_archive_of_images_need_not_be_unpacked(tmp_path: Path, top: str) ->
     assert data[0].images == data[1].images
 
 
+def test_a_damaged_member_is_a_row_that_is_left_out(tmp_path: Path) -> None:
+    write_json(tmp_path / "train.json", ROWS)
+    with ZipFile(tmp_path / "imgs.zip", "w", ZIP_LZMA) as opened:
+        for name in NAMES:
+            opened.writestr(name, picture(10))
+    data = bytearray((tmp_path / "imgs.zip").read_bytes())
+    properties = data.rindex(NAMES[1].encode(), 0, data.index(b"PK\x01\x02")) + len(NAMES[1]) + 4
+    data[properties] = 255  # no compressor writes that
+    (tmp_path / "imgs.zip").write_bytes(bytes(data))
+    found = load_dataset("slake", root=str(tmp_path), on_error="skip")
+    assert [item.id for item in found] == ["slake-0", "slake-1"]
+    [(where, why)] = found.skipped
+    assert "slake-3" in where
+    assert "imgs.zip/xmlab2/source.jpg cannot be unpacked" in why
+
+
 def test_a_bad_row_is_named_or_skipped(root: Path) -> None:
     bad = [
         row(7, "../secret.jpg", "?", "x"),
         row(8, "xmlab1/source.jpg", "", "x"),
         row(9, "xmlab1/source.jpg", "?", ""),
+        row(10, ".", "?", "x"),
+        row(11, "xmlab1/source.jpg", "?", True),
+        row(12, "xmlab1/source.jpg", "?", "x", modality="\ud800"),
     ]
-    write_json(root / "train.json", [*ROWS, *bad])
+    (root / "train.json").write_text(json.dumps([*ROWS, *bad]))
     with pytest.raises(DataError, match=r"train\.json, row 4: '\.\./secret\.jpg' leads out of the image folder"):
         load_dataset("slake", root=str(root))
     data = load_dataset("slake", root=str(root), on_error="skip")
     assert len(data) == 3
-    assert [why for _, why in data.skipped][1:] == ["it has no question", "it has no answer"]
+    assert [why for _, why in data.skipped][1:] == [
+        "it has no question",
+        "it has no answer",
+        "'.' leads out of the image folder",
+        "its answer must be a text or a number (got true)",
+        "'\\ud800' is no valid Unicode",
+    ]
 
 
 def test_missing_files(tmp_path: Path) -> None:

@@ -62,20 +62,28 @@ def test_the_test_set_has_categories_and_several_references(tmp_path: Path, pack
     assert [item.task for item in data] == ["modality", "modality", "plane", "abnormality", "abnormality"]
     assert [item.question for item in data[1:3]] == ["is this a t1 weighted image?", "what plane is this film"]
     assert [item.answer for item in data[3:]] == ["anaplastic oligodendroglioma", "gastric volvulus (organoaxial)"]
+    assert [item.references for item in data[2:]] == [(), ("multi-cystic complex mass", "neoplasm"), ()]
 
 
 def test_bad_lines_are_named_or_skipped(tmp_path: Path) -> None:
     folder = write_train(tmp_path, TRAIN)
     path = folder / "All_QA_Pairs_train.txt"
     path.write_bytes(path.read_bytes() + b"synpic41148|what is this?\n\n../x|what?|no\nsynpic41148|caf\xe9?|no\n")
+    with path.open("a") as file:
+        file.write("synpic41148|is it?|yes#no\nsynpic41148|what is it?|a mass#\nsynpic41148|what is it?|a#a \n")
     with pytest.raises(DataError, match=r"All_QA_Pairs_train\.txt, line 4: it has no answer"):
         load_dataset("vqa-med-2019", root=str(tmp_path))
     data = load_dataset("vqa-med-2019", root=str(tmp_path), on_error="skip")
-    assert len(data) == 3
+    assert [(item.answer, item.references) for item in data[3:]] == [("a", ())]
     assert [(where.rpartition(" ")[2], why) for where, why in data.skipped] == [
         ("4", "it has no answer"),
         ("6", "'../x.jpg' leads out of the image folder"),
         ("7", "it is not in UTF-8"),
+        ("9", "it has no answer"),
+        (
+            "'vqa-med-2019-train-8'",
+            "a choice, or a question of yes or no, has one right answer; this has references besides",
+        ),
     ]
 
 

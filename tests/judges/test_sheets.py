@@ -48,6 +48,13 @@ def test_correctness_sees_gold_and_answer_and_no_reasoning(full):
     }
 
 
+def test_all_right_answers_are_shown_to_who_judges_correctness(full):
+    several = replace(full, references=("TB", "a <cavity>"))
+    shown = blocks(sheet(several, CORRECTNESS))["Reference answer"]
+    assert shown == "pulmonary tuberculosis\nor: TB\nor: a \u2039cavity\u203a"
+    assert "TB" not in sheet(replace(several, axis="explanation"), EXPLANATION).user
+
+
 def test_explanation_sees_facts_and_rationale_and_never_the_gold(full):
     asked = sheet(replace(full, axis="explanation"), EXPLANATION)
     assert blocks(asked) == {

@@ -7,7 +7,9 @@ from rarl.config import RewardSection
 from rarl.registry import rewards as registry
 from rarl.rewards import Scorer
 from rarl.rewards.columns import COLUMNS, columns, rowwise, text_of
-from rarl.types import Shape
+from rarl.rewards.probing import _values
+from rarl.types import Example, Shape
+from rewards.conftest import complete
 
 NAMES = tuple(RewardSection().weights)
 THINK = "<think> This is a chest X-ray with one lesion. </think> <answer> tuberculosis </answer>"
@@ -21,6 +23,7 @@ def test_columns_are_json_and_lose_nothing(rollout, example):
     assert table["shape"] == ["think", "direct"]
     assert table["kind"] == ["mcq", "mcq"]
     assert table["answer"] == [example.answer] * 2
+    assert table["references"] == [[], []]
     assert [(f["name"], f["value"], tuple(f["alternatives"])) for f in table["facts"][0]] == [
         (fact.name, fact.value, fact.alternatives) for fact in example.facts
     ]
@@ -106,3 +109,26 @@ def test_rewards_run_unchanged_in_trl(calculate_rewards, rollout, gold):
     for row, wanted in zip(values.tolist(), expected, strict=True):
         assert row == pytest.approx(wanted, nan_ok=True)
     assert trainer.reward_func_names == list(NAMES)
+
+
+OPEN = Example("q", "c", (), "What is seen?", "neoplasm", references=("a multi-cystic mass", "glioma"))
+SAID = "<think> There is a mass. </think> <answer> {} </answer>"
+
+
+@pytest.mark.parametrize(("said", "value"), [("neoplasm", 1), ("a glioma", 1), ("multi-cystic mass", 1), ("a cat", 0)])
+def test_any_right_answer_earns_the_reward(said, value):
+    texts = [complete(SAID.format(said), OPEN)]
+    [score] = Scorer({"accuracy": 1.0}).score(texts)
+    assert score.parts == {"accuracy": value}
+    table = columns([each.prompt for each in texts])
+    assert table["references"] == [["a multi-cystic mass", "glioma"]]
+    assert registry.get("accuracy")([""], [texts[0].text], **json.loads(json.dumps(table))) == [value]
+    del table["references"]  # as in a data set of TRL that has none
+    alone = registry.get("accuracy")([""], [texts[0].text], **table)
+    assert (alone == [1]) is (said == "neoplasm")
+
+
+def test_a_wrong_answer_to_try_is_none_of_the_right_ones():
+    other = Example("r", "c", (), "What is seen?", "Glioma")
+    last = Example("s", "c", (), "What is seen?", "fracture")
+    assert _values(complete("", OPEN).prompt, [OPEN, other, last])["wrong"] == "fracture"

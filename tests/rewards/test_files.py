@@ -138,3 +138,12 @@ def test_a_users_reward_that_fails_names_the_row(score, tmp_path, caplog):
         _, (row,) = score([ROW], Scorer({}, extra=[f"{tmp_path / 'my.py'}:fails"]))
     assert row["parts"] == {"fails": None}
     assert "in.jsonl, line 1" in caplog.text
+
+
+def test_a_gold_may_be_a_list_of_right_answers(score):
+    row = {**ROW, "question": "What is seen?", "gold": ["a mass", "effusion"]}
+    said = [row["completion"].replace("yes", answer) for answer in ("mass", "an effusion", "fracture")]
+    _, rows = score([{**row, "completion": text} for text in said])
+    assert [each["parts"]["accuracy"] for each in rows] == [1, 1, 0]
+    with pytest.raises(DataError, match=r"in\.jsonl, line 1: gold is a list; a choice"):
+        score([{**row, "gold": ["yes", "no"]}], name="other.jsonl")

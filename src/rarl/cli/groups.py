@@ -31,7 +31,8 @@ def list_data(
         return
     rows = []
     for name, known in sets.items():
-        sizes = "\n".join(f"{split} {count:,}" for split, count in known.get("questions", {}).items())
+        counts = known.get("questions", {}).items()
+        sizes = "\n".join(f"{split} {count:,}" if count is not None else split for split, count in counts)
         rows.append((name, known.get("about", ""), sizes, known.get("licence", "")))
     print_rows("Data sets", ("name", "about", "questions", "licence"), rows)
 

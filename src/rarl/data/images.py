@@ -6,14 +6,14 @@ import io
 import os
 import struct
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol, runtime_checkable
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -24,6 +24,7 @@ from rarl.errors import DataError
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
 MAX_ASPECT = 200  # longer side : shorter; the models' image processor takes no more
 MAX_BYTES = 500_000_000  # of one image, unpacked from an archive
+PIECE = 4096  # bytes read of an archive at a time: not every decompressor can be told when to stop
 MAX_PIXELS = 80_000_000  # 240 MB as RGB; what claims more is taken for a decompression bomb
 
 # What Pillow's decoders raise on damaged files.
@@ -103,20 +104,50 @@ class ZippedImage:
 
     def _bytes(self) -> io.BytesIO:
         try:
-            opened = _archive(self.archive, os.getpid())
-            if opened.getinfo(self.member).file_size > MAX_BYTES:
-                raise DataError(f"{self.archive}/{self.member} has more than the {MAX_BYTES:,} bytes that are read")
-            return io.BytesIO(opened.read(self.member))
+            return _unpacked(_archive(self.archive, os.getpid()), self.member)
         except KeyError:
             raise DataError(f"{self.archive} has no {self.member!r}") from None
-        except (BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, zlib.error) as error:
-            raise DataError(f"{self.archive}/{self.member} cannot be unpacked: {error}") from None
+        except DataError as error:
+            raise DataError(f"{self.archive}/{self.member} {error}") from None
+        except Exception as error:  # every decompressor has errors of its own
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise DataError(f"{self.archive}/{self.member} cannot be unpacked: {reason}") from error
+
+
+def members(archive: Path) -> frozenset[str]:
+    """The names of the files in a zip archive. DataError if it cannot be read, or holds none."""
+    try:
+        with ZipFile(archive) as opened:
+            found = frozenset(name for name in opened.namelist() if not name.endswith("/"))
+    except Exception as error:  # a damaged list of contents fails in many ways
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{archive} cannot be read ({reason}); fetch it again") from error
+    if not found:
+        raise DataError(f"{archive} is an archive without files; fetch it again")
+    return found
 
 
 @lru_cache(maxsize=4)
 def _archive(path: Path, process: int) -> ZipFile:
     """An archive, opened once in each process: a forked one would share the place in the file."""
     return ZipFile(path)
+
+
+def _unpacked(archive: ZipFile, member: str) -> io.BytesIO:
+    """A member, read as far as the size that the archive claims for it: a bomb claims little and unfolds to much."""
+    info = copy(archive.getinfo(member))
+    claimed = info.file_size
+    if claimed > MAX_BYTES:
+        raise DataError(f"has more than the {MAX_BYTES:,} bytes that are read")
+    info.file_size = MAX_BYTES + 1  # else zipfile would itself stop at the claim, and not say that there is more
+    found = io.BytesIO()
+    with archive.open(info) as file:
+        while piece := file.read(PIECE):
+            found.write(piece)
+            if found.tell() > claimed:
+                raise DataError(f"has more than the {claimed:,} bytes that the archive claims for it")
+    found.seek(0)
+    return found
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

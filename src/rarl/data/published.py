@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
-from rarl.data.images import BytesImage, FileImage, ZippedImage
+from rarl.data.images import BytesImage, FileImage, ZippedImage, members
 from rarl.data.loading import Problem
 from rarl.errors import DataError
 from rarl.extras import needed_for
@@ -28,12 +28,24 @@ def check_split(name: str, split: str, splits: Sequence[str]) -> None:
 
 
 def text(values: Values, key: str) -> str:
-    """A field as clean text; numbers are written out. DataError if there is none."""
+    """A field as clean text; numbers are written out. DataError if there is none, or it is something else."""
     value = values.get(key)
+    if isinstance(value, bool) or value in (math.inf, -math.inf):
+        raise DataError(f"its {key} must be a text or a number (got {json.dumps(value)})")
     found = " ".join(str(value).split()) if isinstance(value, str | int | float) else ""
     if found in ("", "NULL") or value != value:  # NaN is what pandas writes where nothing was
         raise DataError(f"it has no {key}")
     return found
+
+
+def right_answers(values: Values, key: str) -> tuple[str, ...]:
+    """A field that is an answer or a list of right ones, as clean texts, each once. DataError if there is none."""
+    value = values.get(key)
+    several = value if isinstance(value, list) else [value]
+    found = dict.fromkeys(text({key: each}, key) for each in several)
+    if not found:
+        raise DataError(f"it has no {key}")
+    return tuple(found)
 
 
 def label(values: Values, key: str) -> str | None:
@@ -62,7 +74,10 @@ def examples(rows: Iterable[tuple[str, Values]], make: Callable[[Values], Exampl
 
 def folder_at(root: str, layout: str) -> Path:
     """The folder that data.root names. DataError, which says what it must hold, if there is none."""
-    folder = Path(root).expanduser()
+    try:
+        folder = Path(root).expanduser()
+    except RuntimeError:
+        raise DataError(f"data.root: {root} names a user whose home is not known; write the path out") from None
     if not folder.exists():
         raise DataError(f"data.root: {folder} does not exist; it must hold {layout}")
     return folder
@@ -70,22 +85,43 @@ def folder_at(root: str, layout: str) -> Path:
 
 def read_table(path: Path) -> list[Values]:
     """The rows of a JSON file that is a list of objects, or of a JSON Lines file. DataError for anything else."""
-    try:
-        content = path.read_text(encoding="utf-8-sig")
-        if path.suffix == ".jsonl":
-            rows = [json.loads(line) for line in content.split("\n") if line.strip()]
-        else:
-            rows = json.loads(content)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} is not a {path.suffix[1:].upper()} file: {' '.join(str(error).split())}") from None
+    content = read_utf8(path)
+    if path.suffix.lower() == ".jsonl":
+        lines = enumerate(content.split("\n"), start=1)
+        rows = [_parsed(line, path, number) for number, line in lines if line.strip()]
+    else:
+        rows = _parsed(content, path)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError(f"{path} must hold a list of objects, one a question")
     return rows
 
 
+def read_utf8(path: Path) -> str:
+    """The text of a file, its line ends as they are. DataError where it can't be read, or is not UTF-8."""
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not UTF-8 text; save it as that") from None
+
+
+def _parsed(content: str, path: Path, line: int = 1) -> Any:
+    """The JSON that a file holds from a line on. DataError where it is none, or can't be read."""
+    try:
+        return json.loads(content)
+    except json.JSONDecodeError as error:
+        why = f"line {line + error.lineno - 1}, column {error.colno}: {error.msg}"
+    except RecursionError:
+        why = "it is nested too deeply"
+    except ValueError:
+        why = "it holds a number of too many digits"
+    raise DataError(f"{path} is not a {path.suffix[1:].upper()} file ({why}); fetch or write it again")
+
+
 def needs(columns: Iterable[str], rows: Sequence[Values], path: Path) -> None:
     """DataError where a column is in no row of a table: it names those that are missing, and those that are there."""
-    there = {str(name) for row in rows for name in row} or set(columns)
+    there = {str(name) for row in rows for name in row if name is not None} or set(columns)  # None: beyond csv's header
     missing = sorted(set(columns) - there)
     if missing:
         raise DataError(f"{path} lacks the field(s) {', '.join(missing)}; it has {', '.join(sorted(there))}")
@@ -126,11 +162,7 @@ def images_in(name: str, *folders: Path) -> ImageFolder:
             return ImageFolder(folder / name)
     for archive in (folder / f"{name}.zip" for folder in folders):
         if archive.is_file():
-            try:
-                with ZipFile(archive) as opened:
-                    return ImageFolder(archive, frozenset(opened.namelist()))
-            except (BadZipFile, OSError) as error:
-                raise DataError(f"{archive} cannot be read ({error}); fetch it again") from None
+            return ImageFolder(archive, members(archive))
     raise DataError(f"{folders[0]} has no folder {name!r} with the images, and no {name}.zip; put one of them there")
 
 
@@ -186,7 +218,12 @@ def tables_in(folder: Path, splits: Sequence[str], name: str, layout: str) -> An
     with needed_for(f"data.root: reading {folder}, a copy of the hub's version,"):
         import datasets
 
-    return datasets.load_from_disk(str(folder)) if saved else datasets.load_dataset("parquet", data_files=tables)
+    try:
+        return datasets.load_from_disk(str(folder)) if saved else datasets.load_dataset("parquet", data_files=tables)
+    except Exception as error:  # as many kinds as there are ways to be damaged
+        raise DataError(
+            f"data.root: {folder} holds a damaged copy of {name} ({type(error).__name__}); fetch it again"
+        ) from error
 
 
 def _parquet(folder: Path, split: str) -> list[str]:
@@ -202,7 +239,10 @@ def with_image_bytes(published: Mapping[str, Any], split: str, source: str) -> A
 
     if split not in published or not {"image", "question", "answer"} <= set(published[split].column_names):
         raise DataError(f"{source} must have a split {split!r} with the columns image, question, answer")
-    return published[split].cast_column("image", datasets.Image(decode=False))
+    try:
+        return published[split].cast_column("image", datasets.Image(decode=False))
+    except Exception as error:  # whatever the types of columns lead to
+        raise DataError(f"{source} {split}: its column image holds no images ({type(error).__name__})") from error
 
 
 def image_within(values: Values, known: dict[bytes, BytesImage]) -> BytesImage:

@@ -6,7 +6,10 @@ Its layout isn't documented, so a table is read in any common form, and the name
 from __future__ import annotations
 
 import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from rarl.data.loading import Problem, refuse
 from rarl.data.published import (
@@ -20,6 +23,8 @@ from rarl.data.published import (
     needs,
     numbered,
     read_table,
+    read_utf8,
+    right_answers,
     text,
 )
 from rarl.data.splits import SHARES, disjoint
@@ -30,6 +35,7 @@ from rarl.types import Example
 
 LAYOUT = "a table (.json, .jsonl or .csv) and the images that it names"
 FORMS = (".json", ".jsonl", ".csv")
+SPLITS = ("train", *SHARES)
 
 
 def load(
@@ -50,22 +56,22 @@ def load(
     "disjoint-test" share no image; `split_seed` alone decides which has which. Images are looked for beside the table
     and up to two folders below. Bad rows go to `problem`. Errors: DataError.
     """
+    columns = {"image": image, "question": question, "answer": answer, "rationale": rationale}
+    columns |= {"split_column": split_column} if split_column != "" else {}
+    _check_names(columns)
     if not root:
         raise DataError(f"silvar-med is not on the hub; pass data.root, a folder with {LAYOUT}")
     path = _table(folder_at(root, LAYOUT))
-    rows = _read_csv(path) if path.suffix.lower() == ".csv" else read_table(path)
-    columns = {"image": image, "question": question, "answer": answer, "rationale": rationale}
-    needs([*columns.values(), *([split_column] if split_column else [])], rows, path)
+    table = _read_csv(path) if path.suffix.lower() == ".csv" else read_table(path)
+    if not table:
+        raise DataError(f"{path} has no rows; it needs the columns {', '.join(columns.values())}, and a row a question")
+    lists = any("answers" in row for row in table)
+    needs([column for name, column in columns.items() if name != "answer" or not lists], table, path)
+    asked = list(_placed(path, table, columns, problem))
+    check_split("silvar-med", split, sorted({row["split_column"] for _, row in asked}) if split_column else SPLITS)
     if split_column:
-        check_split("silvar-med", split, sorted({text(row, split_column) for row in rows if label(row, split_column)}))
-    else:
-        check_split("silvar-med", split, ("train", *SHARES))
-    asked = [
-        (where, {name: row.get(column) for name, column in columns.items()} | {"row": number})
-        for number, (where, row) in enumerate(numbered(path, rows))
-        if not split_column or str(row.get(split_column)).strip() == split
-    ]
-    if not split_column and split in SHARES:
+        asked = [(where, row) for where, row in asked if row["split_column"] == split]
+    elif split in SHARES:
         assigned = disjoint(
             dict.fromkeys(_cluster(row) for _, row in asked), SHARES, Draws(split_seed).at("silvar-med", "disjoint")
         )
@@ -73,6 +79,28 @@ def load(
     names = {str(row["image"]) for _, row in asked}
     images = ImageFolder(image_folder(path.parent, names, "put them beside the table"))
     return examples(asked, lambda row: _example(row, images), problem)
+
+
+def _check_names(columns: Mapping[str, Any]) -> None:
+    for option, column in columns.items():
+        if not isinstance(column, str) or not column:
+            raise DataError(f"silvar-med: the option {option} must be the name of a column (got {column!r})")
+
+
+def _placed(
+    path: Path, table: Sequence[Values], columns: Mapping[str, str], problem: Problem
+) -> Iterator[tuple[str, Values]]:
+    """The rows by our names for their columns, and numbered; those that belong to no known split go to `problem`."""
+    for number, (where, values) in enumerate(numbered(path, table)):
+        row = {name: values.get(column) for name, column in columns.items()}
+        row["answer"] = values.get("answers", row["answer"])
+        if None in values:  # where csv puts what has no column: the fields before may have moved as well
+            problem(where, "it has more fields than the header; put quotes around a field with a comma in it")
+        elif "split_column" in row and label(row, "split_column") is None:
+            problem(where, f"it has no {columns['split_column']}")
+        else:
+            split = {"split_column": text(row, "split_column")} if "split_column" in row else {}
+            yield where, {**row, **split, "row": number}
 
 
 def _cluster(row: Values) -> str:
@@ -92,21 +120,21 @@ def _table(place: Path) -> Path:
 
 def _read_csv(path: Path) -> list[Values]:
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(csv.DictReader(file))
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path} is not a CSV file: {error}") from None
+        return list(csv.DictReader(io.StringIO(read_utf8(path), newline="")))
+    except csv.Error as error:
+        raise DataError(f"{path} is not a CSV file ({error}); write it again") from None
 
 
 def _example(row: Values, images: ImageFolder) -> Example:
     name = text(row, "image")
-    question, answer = text(row, "question"), text(row, "answer")
+    question, (answer, *others) = text(row, "question"), right_answers(row, "answer")
     return Example(
         id=f"silvar-med-{row['row']}",
         cluster=_cluster(row),
         images=(images.image(name),),
         question=question,
         answer=answer,
+        references=tuple(others),
         kind=derive_kind(question, answer),
         rationale=text(row, "rationale"),
     )

@@ -59,11 +59,12 @@ def _table(folder: Path, split: str) -> Path:
 
 def _example(row: Values, images: ImageFolder) -> Example:
     name = text(row, "img_name")
+    image = images.image(name)
     question, answer = text(row, "question"), text(row, "answer")
     return Example(
         id=f"slake-{text(row, 'qid')}",
         cluster=PurePosixPath(name).parts[0],
-        images=(images.image(name),),
+        images=(image,),
         question=question,
         answer=answer,
         kind=derive_kind(question, answer),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rarl.data.loading import Problem, refuse
-from rarl.data.published import ImageFolder, Values, check_split, examples, folder_at, images_in, text
+from rarl.data.published import ImageFolder, Values, check_split, examples, folder_at, images_in, right_answers, text
 from rarl.errors import DataError
 from rarl.grading import derive_kind
 from rarl.types import Example
@@ -28,7 +28,7 @@ REFERENCES = ("image", "category", "question", "answer")
 
 
 def load(split: str, *, root: str = "", problem: Problem = refuse) -> list[Example]:
-    """The examples of "train", "validation" or "test"; of several reference answers, the first.
+    """The examples of "train", "validation" or "test"; "#" stands between answers any of which is right.
 
     `root` holds the published files, its folders and archives of images as they are. Bad rows go to `problem`. Errors:
     DataError, also for an empty `root`: the organisers have no copy on the hub.
@@ -46,7 +46,7 @@ def load(split: str, *, root: str = "", problem: Problem = refuse) -> list[Examp
 
 def _find(root: Path, name: str) -> Path:
     for pattern in ("", "*/", "*/*/"):
-        found = sorted(root.glob(pattern + name))
+        found = sorted(path for path in root.glob(pattern + name) if path.is_file())
         if found:
             return found[0]
     raise DataError(f"data.root: {root} has no {name}, nor has a folder in it; put there {LAYOUT}")
@@ -76,13 +76,14 @@ def _example(row: Values, split: str, images: ImageFolder, categories: dict[tupl
     if any("\ufffd" in str(value) for value in row.values()):
         raise DataError("it is not in UTF-8")
     image, question = text(row, "image"), text(row, "question")
-    answer = text({"answer": text(row, "answer").partition("#")[0]}, "answer")
+    answer, *others = right_answers({"answer": text(row, "answer").split("#")}, "answer")
     return Example(
         id=f"vqa-med-2019-{split}-{row['line']}",
         cluster=image,
         images=(images.image(f"{image}.jpg"),),
         question=question,
         answer=answer,
+        references=tuple(others),
         kind=derive_kind(question, answer),
         task=text(row, "category").lower() if split == "test" else categories.get((row["image"], row["question"])),
     )

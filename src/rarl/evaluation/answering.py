@@ -120,7 +120,14 @@ def _ballot(example: Example, text: str) -> str:
 
 def _grade(example: Example, parsed: Parsed) -> Grade:
     said = parsed.answer or ""
-    return grade(example.question, example.answer, said, kind=example.kind, options=example.options)
+    return grade(
+        example.question,
+        example.answer,
+        said,
+        kind=example.kind,
+        options=example.options,
+        references=example.references,
+    )
 
 
 def _record(rollouts: Sequence[Rollout], vote: _Vote, parts: Mapping[str, float | None]) -> EvalRecord:
@@ -144,4 +151,5 @@ def _record(rollouts: Sequence[Rollout], vote: _Vote, parts: Mapping[str, float 
         parts=parts,
         options=example.options,
         votes=vote.count,
+        references=example.references,
     )

@@ -159,7 +159,7 @@ def _shared(data: str, sides: Sequence[_Side]) -> list[str]:
 
 
 def _asked(record: EvalRecord) -> tuple[object, ...]:
-    return record.question, record.gold, record.options, record.cluster
+    return record.question, record.gold, record.references, record.options, record.cluster
 
 
 def _by_rules(metric: str, sides: Iterable[_Side]) -> bool:
@@ -203,7 +203,14 @@ def _graded_otherwise(data: str, side: _Side) -> str | None:
 
 def _today(record: EvalRecord) -> Grade:
     said = record.answer or ""
-    return grade(record.question, record.gold, said, kind=record.kind, options=record.options)
+    return grade(
+        record.question,
+        record.gold,
+        said,
+        kind=record.kind,
+        options=record.options,
+        references=record.references,
+    )
 
 
 def _varied(sides: Sequence[_Side]) -> list[str]:

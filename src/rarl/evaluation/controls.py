@@ -50,7 +50,8 @@ def majority_grades(examples: Sequence[Example]) -> dict[str, Grade]:
     """
     golds: dict[tuple[str | None, str], Counter[str]] = {}
     for example in examples:
-        golds.setdefault((example.task, example.kind), Counter())[example.answer.casefold()] += 1
+        right = dict.fromkeys(text.casefold() for text in (example.answer, *example.references))
+        golds.setdefault((example.task, example.kind), Counter()).update(list(right))
     commonest = {group: counter.most_common(1)[0][0] for group, counter in golds.items()}
     return {
         example.id: grade(
@@ -59,6 +60,7 @@ def majority_grades(examples: Sequence[Example]) -> dict[str, Grade]:
             commonest[example.task, example.kind],
             kind=example.kind,
             options=example.options,
+            references=example.references,
         )
         for example in examples
     }

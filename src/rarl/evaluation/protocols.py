@@ -7,7 +7,7 @@ from functools import partial
 from statistics import fmean
 
 from rarl.evaluation.likeness import bare_words, exact, token_scores
-from rarl.grading.kinds import polarity
+from rarl.grading.kinds import CLOSED, polarity
 from rarl.prompting import parse
 from rarl.types import EvalRecord, Finish, QuestionKind
 
@@ -15,7 +15,6 @@ Value = list[float | None]  # the value alone, None if it could not be scored; e
 
 QUALITY = ("grounding", "consistency", "substance")  # the parts whose mean is the reasoning quality
 AXES = ("correctness", "explanation")  # what a judge is asked about
-CLOSED = (QuestionKind.YESNO, QuestionKind.MCQ)
 
 
 def _strict(record: EvalRecord) -> Value:
@@ -59,8 +58,13 @@ def _closed_yesno(record: EvalRecord) -> Value:
     return [float(said == {"yes" if polarity(record.gold) else "no"})]
 
 
+def _golds(record: EvalRecord) -> tuple[str, ...]:
+    """All that is right: of each measure, the best over them counts."""
+    return (record.gold, *record.references)
+
+
 def _exact(record: EvalRecord) -> Value:
-    return [exact(record.gold, record.answer or "")]
+    return [max(exact(gold, record.answer or "") for gold in _golds(record))]
 
 
 def _exact_closed(record: EvalRecord) -> Value:
@@ -72,11 +76,13 @@ def _exact_open(record: EvalRecord) -> Value:
 
 
 def _token_f1(record: EvalRecord) -> Value:
-    return [token_scores(record.gold, record.answer or "")[0]]
+    return [max(token_scores(gold, record.answer or "")[0] for gold in _golds(record))]
 
 
 def _open_recall(record: EvalRecord) -> Value:
-    return [] if record.kind in CLOSED else [token_scores(record.gold, record.answer or "")[1]]
+    if record.kind in CLOSED:
+        return []
+    return [max(token_scores(gold, record.answer or "")[1] for gold in _golds(record))]
 
 
 def _likeness(name: str, record: EvalRecord) -> Value:

@@ -112,6 +112,7 @@ def _record(row: Mapping[str, Any]) -> EvalRecord:
     fields["shape"] = Shape(row["shape"])
     fields["completions"] = tuple(row["completions"])
     fields["options"] = tuple(row.get("options", ()))
+    fields["references"] = tuple(row.get("references", ()))
     fields["verdicts"] = {axis: Verdict(**verdict) for axis, verdict in row.get("verdicts", {}).items()}
     fields["finishes"] = tuple(Finish(finish) for finish in row["finishes"])
     fields["grade"] = Grade(**{**row["grade"], "kind": QuestionKind(row["grade"]["kind"])})

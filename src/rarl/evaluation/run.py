@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,10 @@ def evaluate(
 
 
 def _settings(dataset: Dataset, way: Way, about: Mapping[str, Any]) -> dict[str, Any]:
-    questions = [(item.id, item.cluster, item.question, item.answer, item.options) for item in dataset]
+    questions = [
+        (item.id, item.cluster, item.question, item.answer, item.options, *filter(None, [item.references]))
+        for item in dataset
+    ]
     return {
         **about,
         "data": dataset.name,
@@ -114,8 +118,7 @@ def _beside(
 
 def _measured(records: list[EvalRecord], folder: Path, measures: Mapping[str, Measure]) -> list[EvalRecord]:
     """The records with these measures of likeness, as their folder then has them; no answer is the empty text."""
-    golds, said = [record.gold for record in records], [record.answer or "" for record in records]
-    found = {name: measure(golds, said) for name, measure in measures.items()}
+    found = {name: _likest(records, measure) for name, measure in measures.items()}
     measured = [
         dataclasses.replace(record, likeness={**record.likeness, **{name: each[place] for name, each in found.items()}})
         for place, record in enumerate(records)
@@ -123,3 +126,11 @@ def _measured(records: list[EvalRecord], folder: Path, measures: Mapping[str, Me
     if measured != records:
         store.rewrite(folder, measured)
     return measured
+
+
+def _likest(records: Sequence[EvalRecord], measure: Measure) -> list[float]:
+    """How alike each answer is to the right one that it is most alike."""
+    golds = [gold for record in records for gold in (record.gold, *record.references)]
+    said = [record.answer or "" for record in records for _ in (record.gold, *record.references)]
+    likeness = iter(measure(golds, said))
+    return [max(islice(likeness, 1 + len(record.references))) for record in records]

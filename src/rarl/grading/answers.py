@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from rarl.grading.case import Case, Outcome, addresses_grader, plain, right, wrong
@@ -27,13 +28,23 @@ def grade(
     *,
     kind: QuestionKind | None = None,
     options: Sequence[str] = (),
+    references: Sequence[str] = (),
 ) -> Grade:
-    """Whether the prediction gives the gold answer. `prediction` is the answer alone, without the reasoning.
+    """Whether the prediction gives the gold answer, or one of the `references`, which are right as well.
 
-    A `kind` is taken over into the grade; how the answer is compared follows from the gold, so that "3 cm" is a number
-    also where the kind says open.
+    `prediction` is the answer alone, without the reasoning. Of several right answers the one that it comes nearest to
+    is graded against, the first of equally near ones. A `kind` is taken over into the grade; how the answer is compared
+    follows from the gold, so that "3 cm" is a number also where the kind says open.
     """
-    options = tuple(options)
+    if not references:
+        return _against(question, gold, prediction, kind, tuple(options))
+    kind = kind or derive_kind(question, gold, options)
+    rights = (gold, *references)
+    grades = [replace(_against(question, right, prediction, kind, tuple(options)), matched=right) for right in rights]
+    return max(grades, key=lambda grade: (grade.correct, grade.score, grade.relaxed or 0.0))
+
+
+def _against(question: str, gold: str, prediction: str, kind: QuestionKind | None, options: tuple[str, ...]) -> Grade:
     options, gold = unlabelled(options), without_label(gold, options)
     kind = QuestionKind(kind) if kind else None
     if len(prediction) > _LONGEST:

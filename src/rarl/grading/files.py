@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from rarl.errors import DataError
 from rarl.grading.answers import grade
+from rarl.grading.kinds import CLOSED, derive_kind
 from rarl.terminal import plain_table, progress
 from rarl.types import Grade, QuestionKind
 
@@ -35,9 +36,10 @@ class Graded:
 def grade_file(source: str | Path, out: str | Path) -> Graded:
     """Grades every row of `source` (JSONL) into `out`, which must be new.
 
-    A row has question, gold and prediction (text or a number; a prediction of null is an empty answer), options (a
-    list, an object by letter, null or none) and, if it likes, kind. It is written with all its fields and those of
-    `grade_row`. Errors: DataError for a row that can't be graded, with file and line; then nothing is written.
+    A row has question, gold and prediction (text or a number; gold may be a list of right ones, a prediction of null is
+    an empty answer), options (a list, an object by letter, null or none) and, if it likes, kind. It is written with all
+    its fields and those of `grade_row`. Errors: DataError for a row that can't be graded, with file and line; then
+    nothing is written.
     """
     source, out = Path(source), Path(out)
     if out.exists():
@@ -116,10 +118,10 @@ def _parsed(line: str) -> Mapping[str, Any]:
 
 
 def _grade(row: Mapping[str, Any]) -> Grade:
-    texts = [text_of(row, name) for name in ("question", "gold", "prediction")]
-    if not texts[1].strip():
+    question, (gold, *references), prediction = text_of(row, "question"), golds_of(row), text_of(row, "prediction")
+    if not all(right.strip() for right in (gold, *references)):
         raise DataError("gold is empty; give the right answer, or leave the row out")
-    return grade(*texts, kind=_kind(row), options=options_of(row))
+    return grade(question, gold, prediction, kind=_kind(row), options=options_of(row), references=references)
 
 
 def _graded(row: Mapping[str, Any], found: Grade) -> dict[str, Any]:
@@ -133,6 +135,7 @@ def _graded(row: Mapping[str, Any], found: Grade) -> dict[str, Any]:
         "normalised_prediction": found.prediction,
         "strict": float(found.correct),
         "relaxed": found.relaxed,
+        **({"matched": found.matched} if found.matched else {}),
     }
 
 
@@ -146,6 +149,20 @@ def text_of(row: Mapping[str, Any], name: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise DataError(f"{name} is {json.dumps(value, ensure_ascii=False)[:40]}; give text or a number")
     return str(value)
+
+
+def golds_of(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The row's right answers: its gold, or several where that is a list. Errors: DataError."""
+    several = row.get("gold")
+    if not isinstance(several, list):
+        return (text_of(row, "gold"),)
+    if not several:
+        raise DataError("gold is an empty list; give the right answer, or leave the row out")
+    golds = tuple(dict.fromkeys(text_of({"gold": gold}, "gold") for gold in several))
+    kind = _kind(row) or derive_kind(text_of(row, "question"), golds[0])
+    if len(golds) > 1 and (options_of(row) or kind in CLOSED):
+        raise DataError("gold is a list; a choice, or a question of yes or no, has one right answer")
+    return golds
 
 
 def options_of(row: Mapping[str, Any]) -> tuple[str, ...]:

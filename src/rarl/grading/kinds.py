@@ -15,6 +15,7 @@ from rarl.grading.tables import Words, fillers, language, word_set
 from rarl.grading.undressing import undress
 from rarl.types import QuestionKind
 
+CLOSED = (QuestionKind.YESNO, QuestionKind.MCQ)  # one answer is right, and the others are known
 _LETTER = re.compile(r"\W*([A-Za-z])\W*")
 _MEMBER = 4  # words of a list's member at most; longer ones make a sentence
 

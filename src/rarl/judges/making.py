@@ -80,6 +80,7 @@ def query_about(example: Example, axis: str, *, answer: str | None, reasoning: s
         rationale=None if correctness else example.rationale,
         facts=() if correctness else example.facts,
         images=example.images,
+        references=example.references if correctness else (),
     )
 
 

@@ -52,7 +52,8 @@ def _verdict(query: JudgeQuery) -> Verdict:
         return Verdict(None, query.axis, why, NAME, _rubric(), Failure.UNSUITED)
     if not query.gold:
         return Verdict(None, query.axis, "no gold answer to compare with", NAME, _rubric(), Failure.UNSUITED)
-    graded = grade(query.question, query.gold, query.answer or "", options=query.options)
+    said = query.answer or ""
+    graded = grade(query.question, query.gold, said, options=query.options, references=query.references)
     score = BEST if graded.correct else min(BEST - 1, round(BEST * graded.score))
     return Verdict(score / BEST, query.axis, f"{score}: {graded.rule}", NAME, _rubric())
 

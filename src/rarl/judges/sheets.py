@@ -70,6 +70,8 @@ def _text(query: JudgeQuery, field: str) -> str:
         return "\n".join(f"{letter}) {option}" for letter, option in zip(_letters(value), value, strict=True))
     if field == "facts":
         return "\n".join(dict.fromkeys(map(_fact, value)))
+    if field == "gold":
+        return "\nor: ".join(each for each in (value, *query.references) if each)
     return value or ""
 
 

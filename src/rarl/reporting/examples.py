@@ -117,10 +117,21 @@ def _cards(questions: QuestionSet) -> list[Card]:
 
 def _card(source: str, instruction: str, answers: Sequence[Answer]) -> Card:
     first, last = answers[0].record, answers[-1].record
+    gold = " or ".join((last.gold, *last.references))
     tags = [_change(first.grade.correct, last.grade.correct)]
     tags += ["wrong"] if not last.grade.correct else []
     tags += ["disagree"] if any(answer.disputed for answer in answers) else []
-    return Card(last.id, source, last.question, last.gold, last.options, about(last), tags, instruction, answers)
+    return Card(
+        last.id,
+        source,
+        last.question,
+        gold,
+        last.options,
+        about(last),
+        tags,
+        instruction,
+        answers,
+    )
 
 
 def _change(before: bool, after: bool) -> str:

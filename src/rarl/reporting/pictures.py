@@ -71,7 +71,7 @@ class Library:
         place = _of_run(config, config.data.split, config.data.limit, False) if config else None
         example = self._split(place).get(card.id) if place else None
         if example:
-            card = replace(card, question=example.question, gold=example.answer)
+            card = replace(card, question=example.question, gold=" or ".join((example.answer, *example.references)))
             card = replace(card, options=example.options, about=about(example))
         return self._with_pictures(card, example, [config])
 

@@ -121,7 +121,8 @@ def dataset_tables(examples: Sequence[Example], number: int) -> list[Table]:
     for example in examples[:number]:
         options = f" ({' | '.join(example.options)})" if example.options else ""
         images = " ".join(image.name for image in example.images)
-        texts = (example.id, images, example.question + options, example.answer, words("kind", example.kind))
+        right = " or ".join((example.answer, *example.references))
+        texts = (example.id, images, example.question + options, right, words("kind", example.kind))
         first.add_row(*map(escape, texts))
     return [counts, first]
 

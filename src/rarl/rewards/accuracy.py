@@ -23,7 +23,8 @@ def accuracy(row: Row) -> float | None:
         return None
     if row.parsed.answer is None or not row.parsed.answer.strip() or tampers(row.parsed.answer):
         return 0.0
-    grading = _grade(row.question, row.gold, row.parsed.answer, kind=row.kind, options=row.options)
+    said = row.parsed.answer
+    grading = _grade(row.question, row.gold, said, kind=row.kind, options=row.options, references=row.references)
     if grading.correct:
         return 1.0
     return PARTIAL * grading.score if grading.kind is QuestionKind.OPEN else 0.0

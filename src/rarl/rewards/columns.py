@@ -11,7 +11,9 @@ from rarl.prompting.shapes import Parsed, parse
 from rarl.types import Example, Fact, Prompt, QuestionKind, Reward, Shape
 
 _parse = lru_cache(maxsize=4096)(parse)  # every reward reads the same completions
-COLUMNS = ("id", "question", "answer", "options", "kind", "shape", "rationale", "facts", "modality", "task")
+COLUMNS = (
+    *("id", "question", "answer", "references", "options", "kind", "shape", "rationale", "facts", "modality", "task"),
+)
 
 
 def columns(prompts: Sequence[Prompt]) -> dict[str, list[Any]]:
@@ -30,6 +32,7 @@ def row_columns(example: Example, shape: Shape) -> dict[str, Any]:
         "id": example.id,
         "question": example.question,
         "answer": example.answer,
+        "references": list(example.references),
         "options": list(example.options),
         "kind": example.kind.value,
         "shape": shape.value,
@@ -63,6 +66,11 @@ class Row:
     def gold(self) -> str | None:
         """The gold answer."""
         return _text_or_none(self.columns.get("answer"))
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """What is right beside the gold answer."""
+        return tuple(str(right) for right in self.columns.get("references") or ())
 
     @property
     def options(self) -> tuple[str, ...]:

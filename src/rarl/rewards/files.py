@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from rarl.errors import DataError, RunFolderError
 from rarl.files import require_free, write_text
 from rarl.grading import derive_kind
-from rarl.grading.files import options_of, text_of
+from rarl.grading.files import golds_of, options_of
 from rarl.prompting import Pool, ask
 from rarl.rewards.combine import Scorer
 from rarl.terminal import progress
@@ -37,10 +37,11 @@ class ScoredFile:
 def score_file(source: Path, out: Path, scorer: Scorer, pool: Pool) -> ScoredFile:
     """Score every row of a JSONL file and write it, with all its own fields, to `out`.
 
-    A row has question, gold, options (a list or null) and completion, and may have kind, shape ("think" where there is
-    none), rationale and facts. `parts` holds every reward that applies, null where it could not be scored;
-    `not_applicable` names the others; `total` is what training would pay, or null. The prompt is the pool's own for
-    that shape. Errors: DataError for a row that is none of this, by file and line; RunFolderError if `out` is there.
+    A row has question, gold (a text, or a list of right ones), options (a list or null) and completion, and may have
+    kind, shape ("think" where there is none), rationale and facts. `parts` holds every reward that applies, null where
+    it could not be scored; `not_applicable` names the others; `total` is what training would pay, or null. The prompt
+    is the pool's own for that shape. Errors: DataError for a row that is none of this, by file and line; RunFolderError
+    if `out` is there.
     """
     require_free(out)
     rows = list(_rows(source))
@@ -117,7 +118,7 @@ def _rollout(row: Mapping[str, Any], place: str, pool: Pool) -> Rollout:
 
 def _prompt(row: Mapping[str, Any], place: str, pool: Pool) -> Prompt:
     question, options = _text(row, "question", place), _read(place, options_of, row)
-    gold = "" if row.get("gold") is None else _read(place, text_of, row, "gold")
+    gold, *references = [""] if row.get("gold") is None else _read(place, golds_of, row)
     shape = _one_of(Shape, row.get("shape") or Shape.THINK, "shape", place)
     kind = row.get("kind") or derive_kind(question, gold, options)
     example = Example(
@@ -126,6 +127,7 @@ def _prompt(row: Mapping[str, Any], place: str, pool: Pool) -> Prompt:
         images=(),
         question=question,
         answer=gold,
+        references=tuple(references),
         options=options,
         kind=_one_of(QuestionKind, kind, "kind", place),
         rationale=_text(row, "rationale", place) if row.get("rationale") is not None else None,

@@ -109,7 +109,7 @@ def _by_rules(row: Row) -> float:
     if reading is None:
         return 0.0
     if any(fact.value is not None for fact in row.facts):
-        asked = f"{row.question} {row.parsed.answer or ''} {row.gold or ''}"
+        asked = f"{row.question} {row.parsed.answer or ''} {' '.join((row.gold or '', *row.references))}"
         choices, free = _parted(row.facts)
         found = against_facts(reading.text, choices, reading.stated)
         return (found + against_phrases(reading.text, free, asked, reading.stated) if free else found).f1

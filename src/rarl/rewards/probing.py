@@ -140,7 +140,7 @@ def _values(prompt: Prompt, chosen: Sequence[Example]) -> dict[str, str]:
     """What the templates are filled with; a name is left out where the example or its data set has nothing for it."""
     example = prompt.example
     reasoning = honest_reasoning(example)
-    others = [other for other in chosen if other.answer.casefold() != example.answer.casefold()]
+    others = [other for other in chosen if other.answer.casefold() not in _right(example)]
     values = {
         "question": example.question,
         "prompt": text_of(prompt.messages),
@@ -182,9 +182,13 @@ def _wrong(example: Example, others: Sequence[Example]) -> str:
     if example.kind is QuestionKind.NUMBER and numbers(example.answer):
         return f"{numbers(example.answer)[0] + 1:g}"
     values = next((fact.alternatives for fact in example.facts if fact.value == example.answer), ())
-    rivals = [rival for rival in (*example.options, *values) if rival.casefold() != example.answer.casefold()]
+    rivals = [rival for rival in (*example.options, *values) if rival.casefold() not in _right(example)]
     alike = [other.answer for other in others if other.kind is example.kind]
     return next(iter((*rivals, *alike, *(other.answer for other in others))), "")
+
+
+def _right(example: Example) -> set[str]:
+    return {answer.casefold() for answer in (example.answer, *example.references)}
 
 
 def _clash(example: Example) -> str:

@@ -70,7 +70,7 @@ def read_row(row: Row) -> Reading | None:
     if not reasoning or len(reasoning) > LONGEST or tampers(reasoning) or tampers(row.parsed.answer or ""):
         return None
     facts = tuple(phrase for fact in row.facts for phrase in (fact.value or "", *fact.alternatives))
-    known = _stems_of((row.rationale or "", row.gold or "", *row.options, *facts))
+    known = _stems_of((row.rationale or "", row.gold or "", *row.references, *row.options, *facts))
     context = Context(row.question, row.prompt or row.question, row.parsed.answer or "", row.options, known)
     return read_reasoning(reasoning, context)
 
