@@ -40,6 +40,7 @@ from rarl.sections import differing
 from rarl.stopping import Stop, stoppable
 from rarl.training.batches import Batches
 from rarl.training.grpo import Grpo
+from rarl.training.guards import Guards
 from rarl.training.learner import STATE, Learner
 from rarl.training.loop import Evaluate, Step, Training
 from rarl.training.metrics import Values
@@ -211,10 +212,11 @@ class _Session:
         return Run(folder.path, tuple(read_results(folder.path)))
 
     def _step(self, learner: Learner, batches: Batches, folder: RunFolder) -> Step:
+        allow = Guards(self.config, learner, folder).allow
         if self.config.run.method == "sft":
-            return Supervised(self.policy, learner, self.pool, self.config).step
+            return Supervised(self.policy, learner, self.pool, self.config, allow).step
         write = folder.append_rollouts
-        return Grpo(self.policy, self.engine, learner, batches, self.pool, self.scorer, self.config, write).step
+        return Grpo(self.policy, self.engine, learner, batches, self.pool, self.scorer, self.config, write, allow).step
 
     def _evaluate(self, folder: RunFolder, stage: str) -> tuple[Summary, ...]:
         judge = self.judge if stage in ("before", "") else None  # between, rules are enough

@@ -12,9 +12,14 @@ from rarl.algo.batch import GroupBatch
 from rarl.types import Group, Prompt, Rollout
 
 
+def scored_rollouts(groups: Sequence[Group]) -> list[Rollout]:
+    """The completions that count, those with a total, in the order in which batches hold them."""
+    return [member.rollout for group in groups for member in _scored(group)]
+
+
 def scored_lengths(groups: Sequence[Group]) -> list[int]:
-    """Token counts of the completions that count: those with a total."""
-    return [len(member.rollout.token_ids) for group in groups for member in _scored(group)]
+    """Their token counts."""
+    return [len(rollout.token_ids) for rollout in scored_rollouts(groups)]
 
 
 @dataclass(frozen=True, slots=True)

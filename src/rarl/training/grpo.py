@@ -7,7 +7,7 @@ reasoning, and an instruction drawn for every training prompt.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from torch import Tensor
@@ -23,10 +23,11 @@ from rarl.policy.recording import Recording
 from rarl.prompting import Pool, instruct
 from rarl.rewards import Scorer
 from rarl.training.batches import Batches
-from rarl.training.grouping import group_batches, scored_lengths
+from rarl.training.findings import Pass, Rows
+from rarl.training.grouping import group_batches, scored_lengths, scored_rollouts
 from rarl.training.learner import Learner
 from rarl.training.loop import Clock
-from rarl.training.metrics import LossSums, Values, group_metrics, log_metrics
+from rarl.training.metrics import LossSums, Values, finite, group_metrics, log_metrics
 from rarl.training.parity import EVERY, TOLERANCE, Parity, require_adapter_at_work
 from rarl.types import Engine, Example, Group, Prompt, Rollout, Sampling, Score
 
@@ -43,6 +44,7 @@ class Grpo:
     scorer: Scorer
     config: RunConfig
     write: Callable[[int, Sequence[Group]], None]
+    allow: Callable[[Pass], bool] = lambda seen: True  # the guards' word on each pass, before its update
 
     def step(self, step: int, examples: list[Example], clock: Clock) -> Values:
         """Sample, score, update; the step's metrics."""
@@ -53,7 +55,8 @@ class Grpo:
         if step % EVERY == 0:
             require_adapter_at_work(self.policy, groups[0].rollouts[0], step + 1)
         with clock.phase("train"):
-            return group_metrics(groups, replaced) | log_metrics(self.scorer.take_log()) | self.update(groups)
+            values = group_metrics(groups, replaced) | log_metrics(self.scorer.take_log())
+            return finite(values | self.update(groups))
 
     def _groups(self, examples: Sequence[Example], draws: Draws, *, step: int, clock: Clock) -> list[Group]:
         """A scored group of completions for each example, all under one instruction."""
@@ -120,18 +123,20 @@ class Grpo:
         return groups, replaced
 
     def update(self, groups: Sequence[Group]) -> Values:
-        """`updates_per_batch` steps of the optimizer on the same groups; N is counted before they are cut."""
-        train = self.config.train
+        """`updates_per_batch` steps of the optimizer on the same groups; N is counted before they are cut.
+
+        A pass that the guards do not allow is dropped, and those that would follow.
+        """
+        train, temperature = self.config.train, self.config.rollout.temperature
         n = normaliser(OBJECTIVES[train.loss], scored_lengths(groups), self.config.rollout.max_new_tokens)
-        if not train.beta:  # without a KL, equal completions have no gradient: they count in N and cost nothing
-            groups = [group for group in groups if group.informative]
-        batches = list(group_batches(groups, train.tokens_per_batch, lambda prompt: len(self.policy.encode(prompt))))
-        temperature = self.config.rollout.temperature
-        parity = Parity()
+        # Without a KL, equal completions have no gradient: they count in N and cost nothing.
+        taught = groups if train.beta else [group for group in groups if group.informative]
+        batches = list(group_batches(taught, train.tokens_per_batch, lambda prompt: len(self.policy.encode(prompt))))
         references = [self.policy.reference_logprobs(batch, temperature) if train.beta else None for batch in batches]
         olds: list[Tensor] = []
-        sums = LossSums()
+        sums, parity = LossSums(), Parity()
         for update in range(train.updates_per_batch):
+            rows = Rows()
             for place, batch in enumerate(batches):
                 logprobs_BT, entropy_BT = self.policy.logprobs(batch, temperature)
                 if update == 0:
@@ -140,10 +145,38 @@ class Grpo:
                 output = self._loss(batch, logprobs_BT, olds[place], references[place], n)
                 output.loss.backward()
                 sums.add(output, float(entropy_BT.detach().sum()))
-            parity.require(self._tolerance(), self.learner.step + 1)
-            sums.grad_norm, sums.lr = self.learner.update()
+                rows.add(batch, logprobs_BT, entropy_BT, references[place])
+            sums.passes += 1
+            seen = self._seen(groups, taught, rows, sums)
+            if not self._updated(seen, sums, parity):
+                break
         self.policy.recording = None  # what no batch asked for is of no use under other weights
-        return sums.means(train.updates_per_batch, with_kl=bool(train.beta)) | parity.values()
+        return sums.means(with_kl=bool(train.beta)) | parity.values()
+
+    def _updated(self, seen: Pass, sums: LossSums, parity: Parity) -> bool:
+        """Whether the optimizer took the gradient: if the guards allow it, and what is trained is what was sampled."""
+
+        def allowed(norm: float) -> bool:
+            if not self.allow(replace(seen, norm=norm)):
+                return False
+            parity.require(self._tolerance(), self.learner.step + 1)
+            return True
+
+        sums.grad_norm, rate = self.learner.update(allowed)
+        if rate is None:
+            return False
+        sums.lr = rate
+        return True
+
+    def _seen(self, groups: Sequence[Group], taught: Sequence[Group], rows: Rows, sums: LossSums) -> Pass:
+        """What guards look at: in the first pass the step, in a later one, under weights that moved, its numbers."""
+        rollouts = scored_rollouts(taught)
+        if sums.passes > 1:
+            return Pass(rollouts, rows, sums.loss)
+        values = sums.means(with_kl=bool(self.config.train.beta))
+        members = (pair for group in groups for pair in zip(group.rollouts, group.scores, strict=True))
+        unscored = [rollout for rollout, score in members if self.scorer.failed_on(score)]
+        return Pass(rollouts, rows, sums.loss, 0.0, values["kl"], values["entropy"], groups, unscored)
 
     def _tolerance(self) -> float:
         return self.config.train.parity_tolerance or TOLERANCE[self.policy.head_VH.dtype]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rarl.config import RunConfig
@@ -10,10 +10,11 @@ from rarl.draws import Draws
 from rarl.errors import DataError
 from rarl.policy import Policy
 from rarl.prompting import Pool, ask, render
-from rarl.training.grouping import group_batches, scored_lengths
+from rarl.training.findings import Pass, Rows
+from rarl.training.grouping import group_batches, scored_rollouts
 from rarl.training.learner import Learner
 from rarl.training.loop import Clock
-from rarl.training.metrics import LossSums, Values
+from rarl.training.metrics import LossSums, Values, finite
 from rarl.types import Example, Finish, Group, Prompt, Rollout, Score
 
 
@@ -25,13 +26,14 @@ class Supervised:
     learner: Learner
     pool: Pool
     config: RunConfig
+    allow: Callable[[Pass], bool] = lambda seen: True  # the guards' word, before the update
 
     def step(self, step: int, examples: list[Example], clock: Clock) -> Values:
         """The mean negative log-likelihood of the target tokens, lowered by one step."""
         draws = Draws(self.config.run.seed).at("step", step)
         groups = [self._demonstration(example, draws) for example in examples]
-        sums = LossSums()
-        tokens = sum(scored_lengths(groups))
+        sums, rows, rollouts = LossSums(passes=1), Rows(), scored_rollouts(groups)
+        tokens = sum(len(rollout.token_ids) for rollout in rollouts)
         budget = self.config.train.tokens_per_batch
         with clock.phase("train"):
             for batch in group_batches(groups, budget, lambda prompt: len(self.policy.encode(prompt))):
@@ -41,9 +43,13 @@ class Supervised:
                 sums.loss += float(loss.detach())
                 sums.entropy += float(entropy_BT.detach().sum())
                 sums.tokens += sum(batch.lengths)
-            sums.grad_norm, sums.lr = self.learner.update()
-        values = sums.means(updates=1, with_kl=False)
-        return {name: values[name] for name in ("loss", "entropy", "grad_norm", "lr")} | {"completion/tokens": tokens}
+                rows.add(batch, logprobs_BT, entropy_BT)
+            sums.grad_norm, sums.lr = self.learner.update(
+                lambda norm: self.allow(Pass(rollouts, rows, sums.loss, norm))
+            )
+        values = sums.means(with_kl=False)
+        kept = {name: values[name] for name in ("loss", "entropy", "grad_norm", "lr")}
+        return finite(kept | {"completion/tokens": tokens})
 
     def _demonstration(self, example: Example, draws: Draws) -> Group:
         """The example's target as the one completion of a group."""
