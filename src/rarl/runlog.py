@@ -108,7 +108,11 @@ class RunFolder:
 
     def firings(self) -> list[dict[str, Any]]:
         """The rows of guards.jsonl in order. RunFolderError for one that is none."""
-        return list(_rows_of_steps(self.path / GUARDS))
+        rows = list(_rows_of_steps(self.path / GUARDS))
+        for number, row in enumerate(rows, start=1):
+            if not isinstance(row.get("guard"), str) or not isinstance(row.get("action"), str):
+                raise RunFolderError(f"{self.path / GUARDS}, line {number}, names no guard; the file was damaged")
+        return rows
 
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl in order; empty before the first step. RunFolderError for one that is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from rarl.checkpoints import Checkpoint
@@ -12,6 +13,8 @@ from rarl.runlog import RunFolder
 from rarl.training.findings import Finding, Found, Pass, look
 from rarl.training.learner import Learner, Standing
 from rarl.types import Rollout
+
+logger = logging.getLogger("rarl")
 
 SKIPPED = "skipped"  # in a Standing's `since`, beside the names of guards
 _GRAVITY: tuple[Action, ...] = ("skip", "roll-back", "stop")
@@ -49,6 +52,7 @@ class Guards:
             self._folder.append_firing(step, _row(finding, action, to))
         if action == "stop":
             raise GuardError(f"step {step}: {gravest.says}{because}; {self._told(gravest, before, step)}")
+        logger.warning("step %d: %s; %s", step, gravest.says, f"back to step {to.step}" if to else "skipped")
         if to:
             self._learner.go_back(to.path)
             standing.rolled_back.append((step, to.step))

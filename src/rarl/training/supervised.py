@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rarl.config import RunConfig
 from rarl.draws import Draws
@@ -44,9 +44,8 @@ class Supervised:
                 sums.entropy += float(entropy_BT.detach().sum())
                 sums.tokens += sum(batch.lengths)
                 rows.add(batch, logprobs_BT, entropy_BT)
-            sums.grad_norm, sums.lr = self.learner.update(
-                lambda norm: self.allow(Pass(rollouts, rows, sums.loss, norm))
-            )
+            seen = Pass(rollouts, rows, sums.loss)
+            sums.grad_norm, sums.lr = self.learner.update(lambda norm: self.allow(replace(seen, norm=norm)))
         values = sums.means(with_kl=False)
         kept = {name: values[name] for name in ("loss", "entropy", "grad_norm", "lr")}
         return finite(kept | {"completion/tokens": tokens})
