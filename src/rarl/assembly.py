@@ -16,7 +16,7 @@ from rarl.data.checking import trouble
 from rarl.data.images import FileImage
 from rarl.draws import Draws
 from rarl.engines import NativeEngine
-from rarl.errors import DataError, RunFolderError
+from rarl.errors import DataError, MemoryShortError, RunFolderError
 from rarl.evaluating import evaluate as evaluate
 from rarl.evaluating import evaluate_sets as evaluate_sets
 from rarl.evaluating import evaluate_split, load_questions, load_split, require_evaluable, require_judged
@@ -26,7 +26,7 @@ from rarl.files import free_path, read_json, require_free, write_json, write_tex
 from rarl.judges import MadeJudge
 from rarl.judging import evaluation_judge, judge_of, rewarding, trained_with
 from rarl.locking import alone
-from rarl.planning import settled
+from rarl.planning import advice, settled
 from rarl.policy import Policy
 from rarl.policy.features import OFF
 from rarl.policy.loading import threads_for
@@ -205,7 +205,10 @@ class _Session:
         _go_on(learner, folder)
         with tracking(config, folder) as track:
             step, evaluate = self._step(learner, batches, folder), self._evaluation_metrics(folder)
-            Training(step, learner, batches, config, folder, evaluate, track, stop).run()
+            try:
+                Training(step, learner, batches, config, folder, evaluate, track, stop).run()
+            except MemoryShortError as error:
+                raise MemoryShortError(f"{error}; {advice(config)}; or go on elsewhere: {folder.path}") from None
         after = self._evaluate(folder, "")
         save_adapter(self.policy, config, folder.adapter, [summary.to_json() for summary in after])
         write_report(folder.path)

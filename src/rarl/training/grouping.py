@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -57,6 +57,12 @@ def group_batches(groups: Sequence[Group], budget: int, prompt_length: Callable[
 def to_batch(groups: Sequence[Group]) -> GroupBatch:
     """The scored completions of some groups as one batch, on the CPU."""
     return _to_batch([(group.prompt, _scored(group)) for group in groups])
+
+
+def halved(batches: Iterable[GroupBatch], prompt_length: Callable[[Prompt], int]) -> int:
+    """The budget that cuts the largest of these batches in two; 0 where each holds a single completion."""
+    several = [batch for batch in batches if sum(batch.sizes) > 1]
+    return max((sum(batch.lengths) + sum(map(prompt_length, batch.prompts)) for batch in several), default=0) // 2
 
 
 def _scored(group: Group) -> list[_Member]:

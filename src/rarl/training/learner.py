@@ -31,14 +31,25 @@ def learning_rate(step: int, config: Train) -> float:
 
 @dataclass
 class Standing:
-    """What guards know of the steps before, by their numbers in the logs. Told again of a step it stays the same."""
+    """What guards, and memory that ran out, leave for later steps; a step that is repeated adds nothing to it."""
 
     since: dict[str, int] = field(default_factory=dict)  # by guard the first of the steps in a row that it counts
     rolled_back: list[tuple[int, int]] = field(default_factory=list)  # (the step, that whose state was taken)
+    cuts: list[tuple[int, str, int]] = field(default_factory=list)  # (the step, of what less is done at once, how much)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Standing:
-        return cls(dict(value["since"]), [(step, to) for step, to in value["rolled_back"]])
+        rolled_back = [(step, to) for step, to in value["rolled_back"]]
+        return cls(dict(value["since"]), rolled_back, [(step, what, size) for step, what, size in value["cuts"]])
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """What has been cut, to how much."""
+        return {what: size for _, what, size in self.cuts}
+
+    def changed_at(self, step: int) -> bool:
+        """Whether that happened in this step which must be on disk before the next one builds on it."""
+        return any(at == step for at, *_ in (*self.rolled_back, *self.cuts))
 
 
 class Learner:
@@ -91,8 +102,12 @@ class Learner:
                 group["lr"] = rate
             self._updated = True
             self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+        self.drop()
         return norm, rate
+
+    def drop(self) -> None:
+        """Forget the gradients that have gathered."""
+        self._optimizer.zero_grad(set_to_none=True)
 
     def save(self, folder: Path, settings: Mapping[str, Any]) -> None:
         """Adapter, in PEFT's format, optimizer, step and settings into a folder: all that cannot be computed again.

@@ -10,7 +10,7 @@ from time import monotonic, perf_counter
 from typing import Any
 
 from rarl.config import RunConfig
-from rarl.errors import GuardError
+from rarl.errors import GuardError, MemoryShortError
 from rarl.runlog import RunFolder
 from rarl.stopping import Stop, TimeUpError
 from rarl.terminal import progress
@@ -61,9 +61,9 @@ class Training:
     def run(self) -> None:
         """Take the steps that are left, and after each write down what happened.
 
-        Asked to stop, it finishes the step and saves. When the time for that is up, or a guard stops the run, the step
-        is given up, and what was before it is saved, unless some of its updates were made: then the last checkpoint
-        stands.
+        Asked to stop, it finishes the step and saves. When the time for that is up, a guard stops the run, or
+        memory is short, the step is given up, and what was before it is saved, unless some of its updates were made:
+        then the last checkpoint stands.
         """
         self._saved_at, self._saved = monotonic(), self.learner.step
         try:
@@ -71,7 +71,7 @@ class Training:
                 if self.config.guards.roll_back and not self.folder.checkpoints.all():
                     self._write()  # the start, to which a roll-back may lead
                 self._run()
-        except (TimeUpError, GuardError):
+        except (TimeUpError, GuardError, MemoryShortError):
             if self.learner.between_steps:
                 self._save()
             raise
@@ -108,8 +108,8 @@ class Training:
     def _save_due(self, is_last: bool) -> bool:
         steps, minutes = self.config.checkpoint.every_steps, self.config.checkpoint.every_minutes
         late = minutes > 0 and monotonic() - self._saved_at >= 60 * minutes
-        gone_back = any(at == self.learner.step for at, _ in self.learner.standing.rolled_back)
-        return _due(self.learner.step, steps) or late or gone_back or (is_last and steps > 0)
+        changed = self.learner.standing.changed_at(self.learner.step)
+        return _due(self.learner.step, steps) or late or changed or (is_last and steps > 0)
 
     def _save(self) -> None:
         """A checkpoint of where the learner stands, unless there is one."""
