@@ -29,11 +29,11 @@ def test_one_gets_its_name_only_when_complete(tmp_path):
 
 def test_the_newest_are_kept_and_the_best(tmp_path):
     found = written(tmp_path, 10, 50, 100, 1000000)
-    found.keep(2, best=10)
+    found.keep(2, [10])
     assert [step for step, _ in found.all()] == [10, 100, 1000000]
-    found.keep(1, best=1000000)
+    found.keep(1, [1000000])
     assert [step for step, _ in found.all()] == [1000000]
-    found.keep(1, best=None)
+    found.keep(1, [None])
     assert [step for step, _ in found.all()] == [1000000]
 
 

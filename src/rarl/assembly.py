@@ -16,7 +16,7 @@ from rarl.data.checking import trouble
 from rarl.data.images import FileImage
 from rarl.draws import Draws
 from rarl.engines import NativeEngine
-from rarl.errors import DataError, RunFolderError
+from rarl.errors import DataError, MemoryShortError, RunFolderError
 from rarl.evaluating import evaluate as evaluate
 from rarl.evaluating import evaluate_sets as evaluate_sets
 from rarl.evaluating import evaluate_split, load_questions, load_split, require_evaluable, require_judged
@@ -26,7 +26,7 @@ from rarl.files import NotWrittenError, free_path, read_json, require_free, writ
 from rarl.judges import MadeJudge
 from rarl.judging import evaluation_judge, judge_of, rewarding, trained_with
 from rarl.locking import alone
-from rarl.planning import settled
+from rarl.planning import advice, settled
 from rarl.policy import Policy
 from rarl.policy.features import OFF
 from rarl.policy.loading import threads_for
@@ -40,6 +40,7 @@ from rarl.sections import differing
 from rarl.stopping import Stop, stoppable
 from rarl.training.batches import Batches
 from rarl.training.grpo import Grpo
+from rarl.training.guards import Guards
 from rarl.training.learner import STATE, Learner
 from rarl.training.loop import Evaluate, Step, Training
 from rarl.training.metrics import Values
@@ -207,17 +208,21 @@ class _Session:
         _go_on(learner, folder)
         with tracking(config, folder) as track:
             step, evaluate = self._step(learner, batches, folder), self._evaluation_metrics(folder)
-            Training(step, learner, batches, config, folder, evaluate, track, stop).run()
+            try:
+                Training(step, learner, batches, config, folder, evaluate, track, stop).run()
+            except MemoryShortError as error:
+                raise MemoryShortError(f"{error}; {advice(config)}; or go on elsewhere: {folder.path}") from None
         after = self._evaluate(folder, "")
         save_adapter(self.policy, config, folder.adapter, [summary.to_json() for summary in after])
         write_report(folder.path)
         return Run(folder.path, tuple(read_results(folder.path)))
 
     def _step(self, learner: Learner, batches: Batches, folder: RunFolder) -> Step:
+        allow = Guards(self.config, learner, folder).allow
         if self.config.run.method == "sft":
-            return Supervised(self.policy, learner, self.pool, self.config).step
+            return Supervised(self.policy, learner, self.pool, self.config, allow).step
         write = folder.append_rollouts
-        return Grpo(self.policy, self.engine, learner, batches, self.pool, self.scorer, self.config, write).step
+        return Grpo(self.policy, self.engine, learner, batches, self.pool, self.scorer, self.config, write, allow).step
 
     def _evaluate(self, folder: RunFolder, stage: str) -> tuple[Summary, ...]:
         judge = self.judge if stage in ("before", "") else None  # between, rules are enough

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -78,10 +78,10 @@ class Checkpoints:
             raise RunFolderError(f"{self.path} holds no sound checkpoint; restore one, or start a new run")
         return None
 
-    def keep(self, last: int, best: int | None) -> None:
-        """Remove all but the `last` newest and the one of step `best`."""
+    def keep(self, last: int, others: Collection[int | None]) -> None:
+        """Remove all but the `last` newest and those of the steps `others`."""
         for checkpoint in self.all()[:-last]:
-            if checkpoint.step != best:
+            if checkpoint.step not in others:
                 shutil.rmtree(checkpoint.path)
 
 

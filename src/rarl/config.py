@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +14,8 @@ import tomli_w
 from pydantic import Field, model_validator
 
 from rarl.errors import ConfigError
-from rarl.sections import Section, read_toml, validated
+from rarl.guarding import Guards
+from rarl.sections import Section, assign, parse_value, read_toml, validated
 
 
 class Control(StrEnum):
@@ -182,12 +182,14 @@ class Report(Section):
     images: bool = True  # small copies of the examples' images in report.html; false: none leave the data's folder
 
 
-# Settings that do not decide a result: where it is written, what is kept, how patiently a judge is asked.
+# Settings that do not decide a result: where it is written, what is kept, how patiently a judge is asked. Guards decide
+# one only where they fire, and a run that they stopped must be able to go on with other limits.
 UNDECISIVE: Any = {
     "run": {"name", "out"},
     "model": {"cache_dir"},
     "reward": {"probe", "timeout"},
     "judge": {"concurrency", "timeout", "retries", "max_requests", "max_tokens_total", "max_unscored", "cache"},
+    "guards": True,
     "checkpoint": True,
     "tracking": True,
     "report": True,
@@ -207,6 +209,7 @@ class RunConfig(Section):
     judge: JudgeSection = JudgeSection()
     train: Train = Train()
     sft: Sft = Sft()
+    guards: Guards = Guards()
     eval: Eval = Eval()
     checkpoint: Checkpoint = Checkpoint()
     tracking: Tracking = Tracking()
@@ -229,7 +232,7 @@ class RunConfig(Section):
             key, equals, text = override.partition("=")
             if not equals or not key.strip():
                 raise ConfigError(f"--set {override!r} must look like section.key=value")
-            _assign(values, key.strip().split("."), _parse_value(text.strip()), override)
+            assign(values, key.strip().split("."), parse_value(text.strip()), override)
         return validated(type(self), values, "--set")
 
     def to_toml(self) -> str:
@@ -281,18 +284,3 @@ def _wrong_with(judge: JudgeSection) -> str:
         if "@" in url.netloc:
             return "judge.base_url must not hold a user or password; the key is read from OPENAI_API_KEY"
     return ""
-
-
-def _parse_value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
-        return text
-
-
-def _assign(values: dict[str, Any], path: list[str], value: Any, override: str) -> None:
-    for name in path[:-1]:
-        values = values.setdefault(name, {})
-        if not isinstance(values, dict):
-            raise ConfigError(f"--set {override!r}: {name} is a value, not a section")
-    values[path[-1]] = value

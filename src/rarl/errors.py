@@ -56,6 +56,10 @@ class GuardError(RarlError):
     exit_code = 3
 
 
+class MemoryShortError(RarlError):
+    """A step that does not fit in memory, however little is computed at once."""
+
+
 class StoppedError(RarlError):
     """A run that a signal stopped, and that can go on; `how` says by which command."""
 

@@ -126,6 +126,19 @@ def settled(config: RunConfig) -> RunConfig:
     return config.override([f"train.tokens_per_batch={fits}"])
 
 
+def advice(config: RunConfig) -> str:
+    """What makes a config smaller whose steps do not fit however they are cut, as `plan` sees it."""
+    found = plan(config)
+    changes = [f"{limit.name}={limit.largest}" for limit in found.limits[1:] if 0 < limit.largest < limit.value]
+    if not found.load.checkpointing:
+        changes.insert(0, "model.gradient_checkpointing=true")
+    changes.append(f"a smaller model.max_vision_tokens or rollout.max_new_tokens than {config.rollout.max_new_tokens}")
+    return (
+        f"by rarl plan the run needs {found.needed / 1e9:.1f} GB, and {found.device} has {found.memory / 1e9:.1f}: "
+        f"start a new one with {', or '.join(changes)}"
+    )
+
+
 def workload(config: RunConfig, prompt_tokens: int | None = None) -> Workload:
     """What a config asks for, with prompts of one image each."""
     model, rollout, train, evaluation = config.model, config.rollout, config.train, config.eval

@@ -3,6 +3,7 @@
     config.toml  environment.json                        what was asked, and with which versions
     probe.json                                           which known ways of gaming the rewards would pay
     metrics.jsonl  rollouts.jsonl                        one row a step, one row a completion
+    guards.jsonl                                         one row a guard that fired in a step, if any did
     timings.jsonl                                        wall seconds and peak memory, which are never the same twice
     checkpoints/step-000050/  adapter/                   to go on from, and to use
     eval/<set>-<split>/  eval/before/<set>-<split>/      records.jsonl and summary.json
@@ -36,7 +37,9 @@ from rarl.files import (
 from rarl.types import Group, StepMetrics
 
 ROLLOUTS = "rollouts.jsonl"
-_LOGS = ("metrics.jsonl", ROLLOUTS, "timings.jsonl")
+GUARDS = "guards.jsonl"
+_DURING = (ROLLOUTS, GUARDS)  # written within a step; the others when it is done
+_LOGS = (*_DURING, "metrics.jsonl", "timings.jsonl")
 
 
 class RunFolder:
@@ -100,6 +103,18 @@ class RunFolder:
         """A row for every completion of the step: what was said, what it earned, and why."""
         _append(self.path / ROLLOUTS, (row for group in groups for row in _rollout_rows(step, group)))
 
+    def append_firing(self, step: int, firing: Mapping[str, Any]) -> None:
+        """A guard that fired in the step: what it found, what was done, and which completions caused it."""
+        _append(self.path / GUARDS, [{"step": step, **firing}])
+
+    def firings(self) -> list[dict[str, Any]]:
+        """The rows of guards.jsonl in order. RunFolderError for one that is none."""
+        rows = list(_rows_of_steps(self.path / GUARDS))
+        for number, row in enumerate(rows, start=1):
+            if not isinstance(row.get("guard"), str) or not isinstance(row.get("action"), str):
+                raise RunFolderError(f"{self.path / GUARDS}, line {number}, names no guard; the file was damaged")
+        return rows
+
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl in order; empty before the first step. RunFolderError for one that is none."""
         return list(_rows_of_numbers(self.path / "metrics.jsonl"))
@@ -110,9 +125,9 @@ class RunFolder:
     def truncate_after(self, step: int, *, pending: bool = False) -> None:
         """Forget what was logged after `step`, and rows cut short: where a checkpoint of `step` goes on from.
 
-        `pending`: the rows of `step` itself are still to be written, but for its rollouts.
+        `pending`: the rows of `step` itself are still to be written, but for those of what happens within it.
         """
-        last = {name: step - (pending and name != ROLLOUTS) for name in _LOGS if (self.path / name).exists()}
+        last = {name: step - (pending and name not in _DURING) for name in _LOGS if (self.path / name).exists()}
         # All are read before one is written: a damaged one leaves the others as they are.
         kept = {
             self.path / name: [_line(row) for row in _rows_of_steps(self.path / name) if row["step"] <= stop]

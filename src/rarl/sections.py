@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -40,6 +40,23 @@ def validated(cls: type[Validated], values: Mapping[str, Any], source: str) -> V
             error.errors(), key=lambda each: each["type"] != "extra_forbidden"
         )  # a key misspelled is missing too
         raise ConfigError(f"{source}: {_describe(cls, first)}") from None
+
+
+def parse_value(text: str) -> Any:
+    """A value in TOML's own syntax, or a bare word."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except (ValueError, RecursionError):
+        return text
+
+
+def assign(values: dict[str, Any], path: Sequence[str], value: Any, override: str) -> None:
+    """Put a value where the path leads, through sections that may be absent. Errors: ConfigError with the override."""
+    for name in path[:-1]:
+        values = values.setdefault(name, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set {override!r}: {name} is a value, not a section")
+    values[path[-1]] = value
 
 
 def differing(old: Mapping[str, Any], new: Mapping[str, Any], above: str = "") -> Iterator[str]:

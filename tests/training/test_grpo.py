@@ -33,6 +33,9 @@ class MadeUp:
     def take_log(self) -> RewardLog:
         return RewardLog()
 
+    def failed_on(self, score: Score) -> bool:
+        return score.total is None
+
     def score(self, rollouts: Sequence[Rollout], step: int) -> list[Score]:
         return [Score(total, {"made_up": total}) for total in map(self._total, rollouts)]
 
@@ -60,7 +63,9 @@ def gradients_of_a_step(
 ) -> tuple[list, list[Sequence[Group]], Grpo]:
     method, written = grpo(total, "train.max_grad_norm=1e9", *overrides)
     taken: list[torch.Tensor] = []
-    method.learner.update = lambda: taken.extend(p.grad.clone() for p in method.policy.trainable()) or (0.0, 0.0)  # type: ignore[method-assign]
+    method.learner.update = lambda allowed: (
+        taken.extend(p.grad.clone() for p in method.policy.trainable()) or (0.0, 0.0)
+    )  # type: ignore[method-assign]
     method.step(0, EXAMPLES, Clock())
     return taken, written, method
 

@@ -61,7 +61,7 @@ def test_a_gradient_that_is_not_finite_is_not_applied() -> None:
     learner = Learner(policy, Train())
     before = [parameter.detach().clone() for parameter in policy.trainable()]
     policy.trainable()[0].grad = torch.full_like(policy.trainable()[0], float("nan"))
-    with pytest.raises(RarlError, match=r"step 0: the gradient is nan"):
+    with pytest.raises(RarlError, match=r"step 1: the gradient is nan"):
         learner.update()
     assert all(torch.equal(a, b) for a, b in zip(before, policy.trainable(), strict=True))
 

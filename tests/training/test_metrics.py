@@ -36,21 +36,21 @@ def test_metrics_of_two_groups_by_hand() -> None:
 def test_nothing_to_measure_is_none_not_zero() -> None:
     assert mean([None]) is None
     assert spread([1.0, None]) is None
-    sums = LossSums()
-    assert sums.means(updates=1, with_kl=True)["kl"] is None
-    assert sums.means(updates=1, with_kl=True)["entropy"] is None
+    sums = LossSums(passes=1)
+    assert sums.means(with_kl=True)["kl"] is None
+    assert sums.means(with_kl=True)["entropy"] is None
 
 
 def test_losses_add_up_and_the_rest_is_by_token() -> None:
 
-    sums = LossSums()
+    sums = LossSums(passes=1)
     sums.add(LossOutput(torch.tensor(0.5), kl=3.0, clipped_low=1, clipped_high=0, tokens=10), entropy=20.0)
     sums.add(LossOutput(torch.tensor(0.25), kl=1.0, clipped_low=0, clipped_high=4, tokens=10), entropy=10.0)
-    values = sums.means(updates=1, with_kl=True)
+    values = sums.means(with_kl=True)
     assert values["loss"] == 0.75
     assert (values["kl"], values["entropy"]) == (0.2, 1.5)
     assert (values["clip/low"], values["clip/high"]) == (0.05, 0.2)
-    assert sums.means(updates=1, with_kl=False)["kl"] is None
+    assert sums.means(with_kl=False)["kl"] is None
 
 
 def test_what_rewards_logged_and_failed_on_is_named() -> None:

@@ -135,8 +135,11 @@ def study(
 
 
 def _show(run: Run) -> None:
-    from rarl.reporting import headline_table
+    from rarl.reporting import headline_table, of_guards
+    from rarl.runlog import RunFolder
 
     for result in run.results:
         print_table(headline_table(result))
+    if fired := of_guards(RunFolder.open(run.folder).firings()):
+        print(fired)
     print(f"Report: {run.folder / 'report.html'}")

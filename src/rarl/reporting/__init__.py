@@ -1,6 +1,7 @@
 """What came of a run, for people: tables in the terminal, and one HTML file that needs no network."""
 
 from rarl.reporting.comparing import comparison_notes, comparison_tables, comparison_text
+from rarl.reporting.conclusions import of_guards
 from rarl.reporting.page import write_report
 from rarl.reporting.results import Result, read_results
 from rarl.reporting.tables import (
@@ -20,6 +21,7 @@ __all__ = [
     "comparison_text",
     "dataset_tables",
     "headline_table",
+    "of_guards",
     "read_results",
     "scored_table",
     "step_table",

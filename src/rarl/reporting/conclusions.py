@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rarl.config import JudgeSection
 from rarl.evaluation import Comparison, values
@@ -131,11 +133,22 @@ def same_judge(source: Source) -> str | None:
     return None
 
 
+def of_guards(firings: Sequence[Mapping[str, Any]]) -> str:
+    """How often each guard fired, and what was done; empty where none did."""
+    actions: dict[str, Counter[str]] = {}
+    for row in firings:
+        actions.setdefault(row["guard"], Counter())[row["action"]] += 1
+    counts = (f"{guard} {done.total()} ({', '.join(done)})" for guard, done in actions.items())
+    return f"Guards fired: {', '.join(counts)}; guards.jsonl says where." if actions else ""
+
+
 def _warnings(sources: Sequence[Source]) -> Iterable[str]:
     for source in sources:
         who = f"{source.label}: " if len(sources) > 1 else ""
         if warning := same_judge(source):
             yield who + warning
+        if fired := of_guards(source.firings):
+            yield who + fired
         for result in source.results:
             metrics = result.after.summary.metrics
             if "accuracy" in metrics and 0 < (clusters := metrics["accuracy"].clusters) < FEW:

@@ -32,6 +32,7 @@ class Source:
     results: Sequence[Result]
     metrics: Sequence[Mapping[str, Any]] = ()
     timings: Sequence[Mapping[str, Any]] = ()
+    firings: Sequence[Mapping[str, Any]] = ()  # of guards
     cut_short: Sequence[str] = ()  # evaluations in it that did not come to their end
 
     @property
@@ -110,7 +111,7 @@ def _source(label: str, path: Path) -> Source:
     if (path / "config.toml").is_file():
         run = RunFolder.open(path)
         results = [*read_results(path), *read_interim(path)]
-        return Source(label, path, run.config, results, run.metrics(), run.timings())
+        return Source(label, path, run.config, results, run.metrics(), run.timings(), run.firings())
     alone = (path / RECORDS).is_file()
     places = [path] if alone else sorted(each.parent for each in path.glob(f"*/{RECORDS}"))
     if not places:

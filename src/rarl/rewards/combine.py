@@ -99,6 +99,10 @@ class Scorer:
             return None
         return math.fsum(weighted) if weighted else None
 
+    def failed_on(self, score: Score) -> bool:
+        """Whether a part with weight applies, and yet there is no total."""
+        return score.total is None and any(self.weights[name] for name in score.parts)
+
     def gated(self, parts: Parts) -> dict[str, float] | None:
         """Each part that is there and has weight, times its gates: what the total adds up by weight.
 

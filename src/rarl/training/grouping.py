@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +12,14 @@ from rarl.algo.batch import GroupBatch
 from rarl.types import Group, Prompt, Rollout
 
 
+def scored_rollouts(groups: Sequence[Group]) -> list[Rollout]:
+    """The completions that count, those with a total, in the order in which batches hold them."""
+    return [member.rollout for group in groups for member in _scored(group)]
+
+
 def scored_lengths(groups: Sequence[Group]) -> list[int]:
-    """Token counts of the completions that count: those with a total."""
-    return [len(member.rollout.token_ids) for group in groups for member in _scored(group)]
+    """Their token counts."""
+    return [len(rollout.token_ids) for rollout in scored_rollouts(groups)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,12 @@ def group_batches(groups: Sequence[Group], budget: int, prompt_length: Callable[
 def to_batch(groups: Sequence[Group]) -> GroupBatch:
     """The scored completions of some groups as one batch, on the CPU."""
     return _to_batch([(group.prompt, _scored(group)) for group in groups])
+
+
+def halved(batches: Iterable[GroupBatch], prompt_length: Callable[[Prompt], int]) -> int:
+    """The budget that cuts the largest of these batches in two; 0 where each holds a single completion."""
+    several = [batch for batch in batches if sum(batch.sizes) > 1]
+    return max((sum(batch.lengths) + sum(map(prompt_length, batch.prompts)) for batch in several), default=0) // 2
 
 
 def _scored(group: Group) -> list[_Member]:

@@ -7,7 +7,7 @@ reasoning, and an instruction drawn for every training prompt.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from torch import Tensor
@@ -23,11 +23,14 @@ from rarl.policy.recording import Recording
 from rarl.prompting import Pool, instruct
 from rarl.rewards import Scorer
 from rarl.training.batches import Batches
-from rarl.training.grouping import group_batches, scored_lengths
+from rarl.training.findings import Pass
+from rarl.training.grouping import group_batches, halved, scored_lengths, scored_rollouts
 from rarl.training.learner import Learner
 from rarl.training.loop import Clock
-from rarl.training.metrics import LossSums, Values, group_metrics, log_metrics
-from rarl.training.parity import EVERY, TOLERANCE, Parity, require_adapter_at_work
+from rarl.training.memory import PROMPTS, TOKENS, Memory
+from rarl.training.metrics import Values, finite, group_metrics, log_metrics
+from rarl.training.parity import EVERY, TOLERANCE, require_adapter_at_work
+from rarl.training.passes import Progress, to_padded, to_rows
 from rarl.types import Engine, Example, Group, Prompt, Rollout, Sampling, Score
 
 
@@ -43,6 +46,7 @@ class Grpo:
     scorer: Scorer
     config: RunConfig
     write: Callable[[int, Sequence[Group]], None]
+    allow: Callable[[Pass], bool] = lambda seen: True  # the guards' word on each pass, before its update
 
     def step(self, step: int, examples: list[Example], clock: Clock) -> Values:
         """Sample, score, update; the step's metrics."""
@@ -53,7 +57,8 @@ class Grpo:
         if step % EVERY == 0:
             require_adapter_at_work(self.policy, groups[0].rollouts[0], step + 1)
         with clock.phase("train"):
-            return group_metrics(groups, replaced) | log_metrics(self.scorer.take_log()) | self.update(groups)
+            values = group_metrics(groups, replaced) | log_metrics(self.scorer.take_log())
+            return finite(values | self.update(groups))
 
     def _groups(self, examples: Sequence[Example], draws: Draws, *, step: int, clock: Clock) -> list[Group]:
         """A scored group of completions for each example, all under one instruction."""
@@ -82,22 +87,32 @@ class Grpo:
         rollout = self.config.rollout
         self.policy.recording = self._recording(prompts, step)
         sampling = Sampling(rollout.temperature, rollout.top_p, rollout.max_new_tokens)
-        groups = self.engine.generate(prompts, rollout.group_size, sampling, draws)
+
+        def generate(size: int) -> list[list[Rollout]]:
+            """So many prompts at a time; a completion's draws are its own, whatever it is sampled beside."""
+            parts = [prompts[start : start + size] for start in range(0, len(prompts), size)]
+            return [g for part in parts for g in self.engine.generate(part, rollout.group_size, sampling, draws)]
+
+        groups = self.memory.fitting(PROMPTS, max(1, len(prompts)), generate, lambda size: size // 2)
         _require_contract(groups, len(prompts), rollout.group_size)
         return groups
+
+    @property
+    def memory(self) -> Memory:
+        return Memory(self.policy, self.learner)
 
     def _recording(self, prompts: Sequence[Prompt], step: int) -> Recording | None:
         """For sampling's products, where one micro-batch of training would hold as many anyway.
 
         Now and then there is none, so that parity is seen between two computations. On CUDA there is never one: a
-        product costs less there than the launches that would keep it.
+        product costs less there than the launches that would keep it. Nor is there where memory has run out before.
         """
         rollout, train = self.config.rollout, self.config.train
+        if train.resample or step % EVERY == 0 or self.policy.device.type == "cuda" or self.memory.short:
+            return None
         prompt_tokens = sum(len(self.policy.encode(prompt)) for prompt in prompts)
         completions = len(prompts) * rollout.group_size
         if prompt_tokens + completions * rollout.max_new_tokens > train.tokens_per_batch:
-            return None
-        if train.resample or step % EVERY == 0 or self.policy.device.type == "cuda":
             return None
         return Recording(prompt_tokens + completions * (rollout.max_new_tokens - 1))
 
@@ -120,30 +135,76 @@ class Grpo:
         return groups, replaced
 
     def update(self, groups: Sequence[Group]) -> Values:
-        """`updates_per_batch` steps of the optimizer on the same groups; N is counted before they are cut."""
+        """`updates_per_batch` steps of the optimizer on the same groups; N is counted before they are cut.
+
+        A pass that the guards do not allow is dropped, and those that would follow.
+        """
         train = self.config.train
         n = normaliser(OBJECTIVES[train.loss], scored_lengths(groups), self.config.rollout.max_new_tokens)
-        if not train.beta:  # without a KL, equal completions have no gradient: they count in N and cost nothing
-            groups = [group for group in groups if group.informative]
-        batches = list(group_batches(groups, train.tokens_per_batch, lambda prompt: len(self.policy.encode(prompt))))
-        temperature = self.config.rollout.temperature
-        parity = Parity()
-        references = [self.policy.reference_logprobs(batch, temperature) if train.beta else None for batch in batches]
-        olds: list[Tensor] = []
-        sums = LossSums()
-        for update in range(train.updates_per_batch):
-            for place, batch in enumerate(batches):
-                logprobs_BT, entropy_BT = self.policy.logprobs(batch, temperature)
-                if update == 0:
-                    olds.append(logprobs_BT.detach())  # pi_old is the policy that sampled: its own first forward
-                    parity.add(batch, logprobs_BT)
-                output = self._loss(batch, logprobs_BT, olds[place], references[place], n)
-                output.loss.backward()
-                sums.add(output, float(entropy_BT.detach().sum()))
-            parity.require(self._tolerance(), self.learner.step + 1)
-            sums.grad_norm, sums.lr = self.learner.update()
+        # Without a KL, equal completions have no gradient: they count in N and cost nothing.
+        taught = groups if train.beta else [group for group in groups if group.informative]
+        done = Progress()
+        for _ in range(train.updates_per_batch):
+            attempt = partial(self._pass, taught, n, done)
+            done = self.memory.fitting(TOKENS, train.tokens_per_batch, attempt, partial(self._smaller, taught))
+            if not self._updated(self._seen(groups, taught, done), done):
+                break
         self.policy.recording = None  # what no batch asked for is of no use under other weights
-        return sums.means(train.updates_per_batch, with_kl=bool(train.beta)) | parity.values()
+        return done.sums.means(with_kl=bool(train.beta)) | done.parity.values() | self.memory.values()
+
+    def _pass(self, groups: Sequence[Group], n: float, before: Progress, budget: int) -> Progress:
+        """One pass, its gradients gathered, in micro-batches of at most so many tokens."""
+        done, temperature, batches = before.begun(), self.config.rollout.temperature, self._batches(groups, budget)
+        if self.config.train.beta and not done.references:
+            done.references = [
+                row for batch in batches for row in to_rows(batch, self.policy.reference_logprobs(batch, temperature))
+            ]
+        for batch in batches:
+            logprobs_BT, entropy_BT = self.policy.logprobs(batch, temperature)
+            members = slice(len(done.rows.finite), len(done.rows.finite) + len(batch.mask_BT))
+            if done.sums.passes == 1:
+                done.olds += to_rows(batch, logprobs_BT.detach())
+                done.parity.add(batch, logprobs_BT)
+            reference_BT = to_padded(done.references[members]) if done.references else None
+            output = self._loss(batch, logprobs_BT, to_padded(done.olds[members]), reference_BT, n)
+            output.loss.backward()
+            done.sums.add(output, float(entropy_BT.detach().sum()))
+            done.rows.add(batch, logprobs_BT, entropy_BT, reference_BT)
+        return done
+
+    def _batches(self, groups: Sequence[Group], budget: int) -> list[GroupBatch]:
+        return list(group_batches(groups, budget, self._prompt_length))
+
+    def _smaller(self, groups: Sequence[Group], budget: int) -> int:
+        return halved(self._batches(groups, budget), self._prompt_length)
+
+    def _prompt_length(self, prompt: Prompt) -> int:
+        return len(self.policy.encode(prompt))
+
+    def _updated(self, seen: Pass, done: Progress) -> bool:
+        """Whether the optimizer took the gradient: if the guards allow it, and what is trained is what was sampled."""
+
+        def allowed(norm: float) -> bool:
+            if not self.allow(replace(seen, norm=norm)):
+                return False
+            done.parity.require(self._tolerance(), self.learner.step + 1)
+            return True
+
+        done.sums.grad_norm, rate = self.learner.update(allowed)
+        if rate is None:
+            return False
+        done.sums.lr = rate
+        return True
+
+    def _seen(self, groups: Sequence[Group], taught: Sequence[Group], done: Progress) -> Pass:
+        """What guards look at: in the first pass the step, in a later one, under weights that moved, its numbers."""
+        rollouts = scored_rollouts(taught)
+        if done.sums.passes > 1:
+            return Pass(rollouts, done.rows, done.sums.loss)
+        values = done.sums.means(with_kl=bool(self.config.train.beta))
+        members = (pair for group in groups for pair in zip(group.rollouts, group.scores, strict=True))
+        unscored = [rollout for rollout, score in members if self.scorer.failed_on(score)]
+        return Pass(rollouts, done.rows, done.sums.loss, 0.0, values["kl"], values["entropy"], groups, unscored)
 
     def _tolerance(self) -> float:
         return self.config.train.parity_tolerance or TOLERANCE[self.policy.head_VH.dtype]

@@ -10,10 +10,12 @@ from time import monotonic, perf_counter
 from typing import Any
 
 from rarl.config import RunConfig
+from rarl.errors import GuardError, MemoryShortError
 from rarl.runlog import RunFolder
 from rarl.stopping import Stop, TimeUpError
 from rarl.terminal import progress
 from rarl.training.batches import Batches
+from rarl.training.guards import worth_keeping
 from rarl.training.learner import Learner
 from rarl.training.metrics import Values, peak_memory
 from rarl.types import Example, StepMetrics
@@ -59,14 +61,17 @@ class Training:
     def run(self) -> None:
         """Take the steps that are left, and after each write down what happened.
 
-        Asked to stop, it finishes the step and saves. When the time for that is up the step is given up, and what was
-        before it is saved, unless some of its updates were made: then the last checkpoint stands.
+        Asked to stop, it finishes the step and saves. When the time for that is up, a guard stops the run, or
+        memory is short, the step is given up, and what was before it is saved, unless some of its updates were made:
+        then the last checkpoint stands.
         """
         self._saved_at, self._saved = monotonic(), self.learner.step
         try:
             with self.stop.later():
+                if self.config.guards.roll_back and not self.folder.checkpoints.all():
+                    self._write()  # the start, to which a roll-back may lead
                 self._run()
-        except TimeUpError:
+        except (TimeUpError, GuardError, MemoryShortError):
             if self.learner.between_steps:
                 self._save()
             raise
@@ -103,19 +108,24 @@ class Training:
     def _save_due(self, is_last: bool) -> bool:
         steps, minutes = self.config.checkpoint.every_steps, self.config.checkpoint.every_minutes
         late = minutes > 0 and monotonic() - self._saved_at >= 60 * minutes
-        return _due(self.learner.step, steps) or late or (is_last and steps > 0)
+        changed = self.learner.standing.changed_at(self.learner.step)
+        return _due(self.learner.step, steps) or late or changed or (is_last and steps > 0)
 
     def _save(self) -> None:
         """A checkpoint of where the learner stands, unless there is one."""
         if self._saved == self.learner.step:
             return
-        checkpoints = self.folder.checkpoints
-        with checkpoints.write(self.learner.step) as path:
-            self.learner.save(path, self.config.fixed())
-        metric = self.config.checkpoint.best or _best_metric(self.config)
+        self._write()
+        settings, checkpoints = self.config.checkpoint, self.folder.checkpoints
         steps = [step for step, _ in checkpoints.all()]
-        checkpoints.keep(self.config.checkpoint.keep, best_step(steps, self.folder.metrics(), metric))
+        best = best_step(steps, self.folder.metrics(), settings.best or _best_metric(self.config))
+        guarded = worth_keeping(steps, settings.every_steps, self.learner.standing, self.learner.step)
+        checkpoints.keep(settings.keep, {best, *guarded})
         self._saved_at, self._saved = monotonic(), self.learner.step
+
+    def _write(self) -> None:
+        with self.folder.checkpoints.write(self.learner.step) as path:
+            self.learner.save(path, self.config.fixed())
 
 
 def best_step(steps: Sequence[int], rows: Sequence[Mapping[str, Any]], metric: str) -> int | None:

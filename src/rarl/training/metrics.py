@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import sys
 from collections.abc import Iterable, Sequence
@@ -19,7 +20,7 @@ Values = dict[str, float | None]
 
 @dataclass
 class LossSums:
-    """What the updates of one step add up to."""
+    """What the passes of one step add up to."""
 
     loss: float = 0.0
     kl: float = 0.0
@@ -27,8 +28,9 @@ class LossSums:
     clipped_low: int = 0
     clipped_high: int = 0
     tokens: int = 0
-    grad_norm: float | None = None  # of the last update, before clipping
-    lr: float | None = None
+    passes: int = 0
+    grad_norm: float | None = None  # of the last pass, before clipping
+    lr: float | None = None  # of the last update
 
     def add(self, output: LossOutput, entropy: float) -> None:
         """One micro-batch; `entropy` is summed over its tokens."""
@@ -39,11 +41,11 @@ class LossSums:
         self.clipped_high += output.clipped_high
         self.tokens += output.tokens
 
-    def means(self, updates: int, with_kl: bool) -> Values:
-        """The loss by update, the rest by token; None where no token was trained on."""
+    def means(self, *, with_kl: bool) -> Values:
+        """The loss by pass, the rest by token; None where no token was trained on."""
         tokens = self.tokens
         return {
-            "loss": self.loss / updates,
+            "loss": self.loss / self.passes,
             "kl": self.kl / tokens if tokens and with_kl else None,
             "entropy": self.entropy / tokens if tokens else None,
             "clip/low": self.clipped_low / tokens if tokens else None,
@@ -83,6 +85,11 @@ def log_metrics(log: RewardLog) -> Values:
     """How many completions each reward failed on, and what rewards logged by themselves."""
     failed = {f"reward/{name}/failed": float(count) for name, count in log.failed.items()}
     return failed | {f"reward/{name}": mean(values) for name, values in log.metrics.items()}
+
+
+def finite(values: Values) -> Values:
+    """None for what is no number to calculate with; JSON has no other word for it."""
+    return {name: value if value is not None and math.isfinite(value) else None for name, value in values.items()}
 
 
 def mean(values: Iterable[float | None]) -> float | None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
 from rarl.config import RunConfig
 from rarl.draws import Draws
 from rarl.errors import DataError
 from rarl.policy import Policy
 from rarl.prompting import Pool, ask, render
-from rarl.training.grouping import group_batches, scored_lengths
+from rarl.training.findings import Pass, Rows
+from rarl.training.grouping import group_batches, halved, scored_lengths, scored_rollouts
 from rarl.training.learner import Learner
 from rarl.training.loop import Clock
-from rarl.training.metrics import LossSums, Values
+from rarl.training.memory import TOKENS, Memory
+from rarl.training.metrics import LossSums, Values, finite
 from rarl.types import Example, Finish, Group, Prompt, Rollout, Score
 
 
@@ -25,25 +28,39 @@ class Supervised:
     learner: Learner
     pool: Pool
     config: RunConfig
+    allow: Callable[[Pass], bool] = lambda seen: True  # the guards' word, before the update
 
     def step(self, step: int, examples: list[Example], clock: Clock) -> Values:
         """The mean negative log-likelihood of the target tokens, lowered by one step."""
         draws = Draws(self.config.run.seed).at("step", step)
         groups = [self._demonstration(example, draws) for example in examples]
-        sums = LossSums()
-        tokens = sum(scored_lengths(groups))
-        budget = self.config.train.tokens_per_batch
+        memory, asked = Memory(self.policy, self.learner), self.config.train.tokens_per_batch
         with clock.phase("train"):
-            for batch in group_batches(groups, budget, lambda prompt: len(self.policy.encode(prompt))):
-                logprobs_BT, entropy_BT = self.policy.logprobs(batch, temperature=1.0)
-                loss = -logprobs_BT.sum() / tokens
-                loss.backward()
-                sums.loss += float(loss.detach())
-                sums.entropy += float(entropy_BT.detach().sum())
-                sums.tokens += sum(batch.lengths)
-            sums.grad_norm, sums.lr = self.learner.update()
-        values = sums.means(updates=1, with_kl=False)
-        return {name: values[name] for name in ("loss", "entropy", "grad_norm", "lr")} | {"completion/tokens": tokens}
+            sums, rows = memory.fitting(TOKENS, asked, partial(self._pass, groups), partial(self._smaller, groups))
+            seen = Pass(scored_rollouts(groups), rows, sums.loss)
+            sums.grad_norm, sums.lr = self.learner.update(lambda norm: self.allow(replace(seen, norm=norm)))
+        values = sums.means(with_kl=False)
+        kept = {name: values[name] for name in ("loss", "entropy", "grad_norm", "lr")}
+        return finite(kept | {"completion/tokens": sums.tokens} | memory.values())
+
+    def _pass(self, groups: Sequence[Group], budget: int) -> tuple[LossSums, Rows]:
+        """The gradients of all targets, in micro-batches of at most so many tokens."""
+        sums, rows, tokens = LossSums(passes=1), Rows(), sum(scored_lengths(groups))
+        for batch in group_batches(groups, budget, self._prompt_length):
+            logprobs_BT, entropy_BT = self.policy.logprobs(batch, temperature=1.0)
+            loss = -logprobs_BT.sum() / tokens
+            loss.backward()
+            sums.loss += float(loss.detach())
+            sums.entropy += float(entropy_BT.detach().sum())
+            sums.tokens += sum(batch.lengths)
+            rows.add(batch, logprobs_BT, entropy_BT)
+        return sums, rows
+
+    def _smaller(self, groups: Sequence[Group], budget: int) -> int:
+        return halved(group_batches(groups, budget, self._prompt_length), self._prompt_length)
+
+    def _prompt_length(self, prompt: Prompt) -> int:
+        return len(self.policy.encode(prompt))
 
     def _demonstration(self, example: Example, draws: Draws) -> Group:
         """The example's target as the one completion of a group."""
