@@ -18,6 +18,7 @@ from rarl.policy.loading import load_base, require_supported, resolve_base
 from rarl.policy.processor import Processor
 
 ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
+RUN_CARD = "run_card.json"
 
 
 def save_adapter(policy: Policy, config: RunConfig, folder: Path, results: Sequence[Mapping[str, Any]]) -> None:
@@ -32,7 +33,7 @@ def save_adapter(policy: Policy, config: RunConfig, folder: Path, results: Seque
             _join(Path(config.model.adapter), aside)
         policy.processor.save(aside)
         trained = sum(value.numel() for value in policy.network.parameters() if value.requires_grad)
-        write_json(aside / "run_card.json", {**_card(config, results), "trainable_parameters": trained})
+        write_json(aside / RUN_CARD, {**_card(config, results), "trainable_parameters": trained})
         write_text(aside / "README.md", _readme(config))
 
 

@@ -14,8 +14,11 @@ dropped when the run goes on.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -34,8 +37,8 @@ from rarl.files import (
 )
 from rarl.types import Group, StepMetrics
 
-ROLLOUTS = "rollouts.jsonl"
-_LOGS = ("metrics.jsonl", ROLLOUTS, "timings.jsonl")
+METRICS, ROLLOUTS = "metrics.jsonl", "rollouts.jsonl"
+_LOGS = (METRICS, ROLLOUTS, "timings.jsonl")
 
 
 class RunFolder:
@@ -76,7 +79,7 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Checkpoints:
-        return Checkpoints(self.path / "checkpoints")
+        return Checkpoints(self.path / "checkpoints", self.logged)
 
     @property
     def report(self) -> Path:
@@ -89,7 +92,7 @@ class RunFolder:
     # --- what happens at each step
 
     def append_metrics(self, metrics: StepMetrics) -> None:
-        _append(self.path / "metrics.jsonl", [{"step": metrics.step, **metrics.values}])
+        _append(self.path / METRICS, [{"step": metrics.step, **metrics.values}])
 
     def append_timings(self, step: int, found: Mapping[str, float]) -> None:
         """Wall seconds by phase, and the process's peak memory."""
@@ -101,25 +104,57 @@ class RunFolder:
 
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl in order; empty before the first step. RunFolderError for one that is none."""
-        return list(_rows_of_numbers(self.path / "metrics.jsonl"))
+        return list(_rows_of_numbers(self.path / METRICS))
 
     def timings(self) -> list[dict[str, Any]]:
         return list(_rows_of_numbers(self.path / "timings.jsonl"))
 
-    def truncate_after(self, step: int, *, pending: bool = False) -> None:
+    def logged(self, step: int) -> dict[str, Any]:
+        """How many rows metrics and rollouts have up to `step`, and a checksum of them: what a checkpoint counts on.
+
+        Wall times are never the same twice.
+        """
+        paths = [self.path / name for name in (METRICS, ROLLOUTS)]
+        return {path.name: _summed(_lines_to(path, step)) for path in paths if path.is_file()}
+
+    def truncate_after(self, step: int, *, pending: bool = False, logged: Mapping[str, Any] | None = None) -> None:
         """Forget what was logged after `step`, and rows cut short: where a checkpoint of `step` goes on from.
 
-        `pending`: the rows of `step` itself are still to be written, but for its rollouts.
+        `pending`: the rows of `step` itself are still to be written, but for its rollouts. Errors: RunFolderError, with
+        nothing written, for a row that is none, and where what is left is not what had been `logged`.
         """
-        last = {name: step - (pending and name != ROLLOUTS) for name in _LOGS if (self.path / name).exists()}
+        last = {name: step - (pending and name != ROLLOUTS) for name in _LOGS}
         # All are read before one is written: a damaged one leaves the others as they are.
         kept = {
-            self.path / name: [_line(row) for row in _rows_of_steps(self.path / name) if row["step"] <= stop]
+            name: [_line(row) for row in _rows_of_steps(self.path / name) if row["step"] <= stop]
             for name, stop in last.items()
         }
-        for path, lines in kept.items():
-            with written_aside(path) as file:
-                file.writelines(lines)
+        for name, known in (logged or {}).items():
+            found = _summed(line.encode() for line in kept[name])
+            if found != known:
+                raise RunFolderError(
+                    f"{self.path / name} was cut or edited: the checkpoint of step {step} counts on {known['rows']} rows, "
+                    f"and it holds {found['rows']} up to there{'' if found['rows'] != known['rows'] else ', others'}; "
+                    f"restore it, or remove {self.checkpoints.path} of step {step} to go on from an earlier one"
+                )
+        for name, lines in kept.items():
+            if (self.path / name).exists():
+                with written_aside(self.path / name) as file:
+                    file.writelines(lines)
+
+
+def _lines_to(path: Path, step: int) -> Iterator[bytes]:
+    """Up to the first of the step after: rows come in order, and begin with their step."""
+    with path.open("rb") as file:
+        yield from takewhile(lambda line: not line.startswith(b'{"step": %d,' % (step + 1)), file)
+
+
+def _summed(lines: Iterable[bytes]) -> dict[str, Any]:
+    rows, digest = 0, hashlib.sha256()
+    for line in lines:
+        rows += 1
+        digest.update(line)
+    return {"rows": rows, "sha256": digest.hexdigest()}
 
 
 def _rows_of_steps(path: Path) -> Iterator[dict[str, Any]]:
@@ -138,8 +173,11 @@ def _rows_of_numbers(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _append(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """They are on disk when it returns: a checkpoint, which is, counts on them."""
     with path.open("a", encoding="utf-8", newline="\n") as file:
         file.write("".join(_line(row) for row in rows))
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _line(row: Mapping[str, Any]) -> str:
