@@ -36,6 +36,7 @@ class Run(Section):
 
 class Model(Section):
     base: str = "Qwen/Qwen2-VL-2B-Instruct"  # hub id, folder, or "tiny" for the embedded checkpoint
+    trust_remote_code: bool = False  # true: run the Python code that comes with the base, with all that you may do here
     adapter: str = ""  # a PEFT folder, merged into the base first: the reference is then base + adapter
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: str = "auto"

@@ -1,4 +1,4 @@
-"""Going on with a run: from which step, under which settings, and what becomes of evaluations when its length changes."""
+"""Going on with a run: from which step, under which settings, and what a change of its length does to evaluations."""
 
 from __future__ import annotations
 
@@ -39,12 +39,15 @@ def starting_point(run: RunFolder, config: RunConfig) -> Checkpoint | None:
     start = run.checkpoints.newest()
     step = start.step if start else 0
     if start:
+        state = read_json(start.path / STATE)
+        if state["step"] != step:
+            raise RunFolderError(f"{start.path} is the checkpoint of step {state['step']} by what it holds; rename it")
         if config.train.steps < step:
             raise RunFolderError(
                 f"{run.path} stands at step {step}: train.steps can't be {config.train.steps}; "
                 f"its earlier adapters are in {run.checkpoints.path}"
             )
-        changed = list(differing(read_json(start.path / STATE)["config"], config.fixed()))
+        changed = list(differing(state["config"], config.fixed()))
         if changed:
             raise RunFolderError(
                 f"{run.path} was begun with other settings: {', '.join(changed)}; put them back, or start a new run"
@@ -52,8 +55,8 @@ def starting_point(run: RunFolder, config: RunConfig) -> Checkpoint | None:
     end = run.config.train.steps
     if config.train.steps != end != step and _final(run):
         raise RunFolderError(
-            f"{run.path} was evaluated after its last step, {end}, and has no sound checkpoint of it: train.steps can't "
-            f"be {config.train.steps}; put {end} back, or start a new run"
+            f"{run.path} was evaluated after its last step, {end}, and has no sound checkpoint of it: "
+            f"train.steps can't be {config.train.steps}; put {end} back, or start a new run"
         )
     return start
 
@@ -77,7 +80,8 @@ def go_on(learner: Learner, run: RunFolder, start: Checkpoint | None) -> None:
     """Load the checkpoint, if there is one, and forget what was logged after it."""
     if start:
         learner.load(start.path)
-    logged = read_json(start.path / LOGGED) if start else {}
+    # Its checksums say that nothing is missing: a checkpoint without it is of an earlier version.
+    logged = read_json(start.path / LOGGED) if start and (start.path / LOGGED).is_file() else {}
     run.truncate_after(learner.step, pending=learner.pending is not None, logged=logged)
 
 

@@ -132,10 +132,10 @@ class RunFolder:
         for name, known in (logged or {}).items():
             found = _summed(line.encode() for line in kept[name])
             if found != known:
+                held = f"{found['rows']} up to there" + (", others" if found["rows"] == known["rows"] else "")
                 raise RunFolderError(
-                    f"{self.path / name} was cut or edited: the checkpoint of step {step} counts on {known['rows']} rows, "
-                    f"and it holds {found['rows']} up to there{'' if found['rows'] != known['rows'] else ', others'}; "
-                    f"restore it, or remove {self.checkpoints.path} of step {step} to go on from an earlier one"
+                    f"{self.path / name} was cut or edited: the checkpoint of step {step} counts on {known['rows']} "
+                    f"rows, and it holds {held}; restore it, or remove that checkpoint to go on from an earlier one"
                 )
         for name, lines in kept.items():
             if (self.path / name).exists():
