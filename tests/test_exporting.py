@@ -188,7 +188,7 @@ def test_tensors_that_the_configuration_does_not_target_are_not_dropped(
     base: Path, adapter: Path, tmp_path: Path
 ) -> None:
     folder = damaged(adapter, tmp_path / "bad", {"target_modules": ["q_proj"]})
-    with pytest.raises(ModelError, match="holds 42 tensors, of which its adapter_config.json and the base name 6"):
+    with pytest.raises(ModelError, match=r"holds 42 tensors, of which its adapter_config\.json and the base name 6"):
         Policy.load(Model(base=str(base), adapter=str(folder), device="cpu"))
 
 

@@ -34,9 +34,9 @@ from rarl.policy.loading import threads_for
 from rarl.prompting import Pool, ask, load_pool, parse
 from rarl.registry import engines
 from rarl.reporting import Result, read_results, write_report
+from rarl.resuming import change_length, go_on, is_finished, starting_point
 from rarl.rewards import Probe, ScoredFile, Scorer, score_file
 from rarl.rewards import probe as probe_rewards
-from rarl.resuming import change_length, go_on, is_finished, starting_point
 from rarl.runlog import RunFolder
 from rarl.stopping import Stop, stoppable
 from rarl.training.batches import Batches

@@ -15,7 +15,7 @@ import tomli_w
 from pydantic import Field, model_validator
 
 from rarl.errors import ConfigError
-from rarl.sections import Section, read_toml, validated
+from rarl.sections import Section, read_toml, secret_among, validated
 
 
 class Control(StrEnum):
@@ -260,7 +260,8 @@ class RunConfig(Section):
         taken = {"split", "root", "limit", "on_error", "seed", "name", "sampled", "without"} & set(self.data.options)
         if taken:
             raise ValueError(f"data.options cannot hold {min(taken)!r}, which has a key of its own (docs/data.md)")
-        if wrong := _wrong_with(self.judge):
+        further = self.data.without.options if self.data.without else {}
+        if wrong := _wrong_with(self.judge) or secret_among("data.options", {**self.data.options, **further}):
             raise ValueError(wrong)
         return self
 
@@ -278,8 +279,8 @@ def _wrong_with(judge: JudgeSection) -> str:
             return "judge.base_url is no URL"
         if url.scheme not in ("http", "https") or not url.hostname:
             return "judge.base_url must be a URL such as http://localhost:8000/v1"
-        if "@" in url.netloc:
-            return "judge.base_url must not hold a user or password; the key is read from OPENAI_API_KEY"
+        if "@" in url.netloc or url.query or url.fragment:
+            return "judge.base_url must not hold a user, a password or a query; the key is read from OPENAI_API_KEY"
     return ""
 
 

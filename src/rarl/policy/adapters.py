@@ -75,7 +75,7 @@ def _require_same_base(folder: Path, adapter: str, base: str) -> None:
 
 
 def _names(base: str) -> set[str]:
-    """What a model may be called: a folder by its own name and by what it is a link to, in the hub's cache by its id."""
+    """What a model may be called: a folder by its own name and what it is a link to, in the hub's cache by its id."""
     path = Path(base).expanduser()
     cached = [part.rpartition("--")[2] for part in path.parts if part.startswith("models--")]
     return {name.casefold() for name in (path.name, path.resolve().name, *cached)}
