@@ -91,7 +91,8 @@ def one_line(work):
     try:
         return work()
     except RarlError as error:
-        assert len(str(error).splitlines()) == 1, f"more than a line: {error!r}"
+        told = str(error)
+    assert len(told.splitlines()) == 1, f"more than a line: {told!r}"
     return None
 
 
