@@ -139,3 +139,17 @@ def test_sizes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = node.end_lineno - node.lineno + 1
             assert lines <= 80, f"{path}: {node.name} has {lines} lines"
+
+
+UNSAFE = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "yaml"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=[module_name(path) for path in FILES])
+def test_nothing_that_is_read_can_run_code(path):
+    """What parses a file runs none of it: no pickles, in whatever dress, and no text as Python."""
+    assert not {name.split(".")[0] for name in imports(path)} & UNSAFE
+    for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+        name = ast.unparse(call.func)
+        assert name not in {"eval", "exec", "compile", "__import__"}, f"{path}, line {call.lineno}"
+        assert name not in {"torch.load", "torch.jit.load", "np.load", "numpy.load"}, f"{path}, line {call.lineno}"
+        assert "allow_pickle" not in {keyword.arg for keyword in call.keywords}, f"{path}, line {call.lineno}"

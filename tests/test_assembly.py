@@ -169,6 +169,107 @@ def test_a_finished_run_is_left_as_it_is(run: assembly.Run, caplog: pytest.LogCa
     assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")} == before
 
 
+def test_a_finished_run_that_is_made_longer_goes_on_and_loses_nothing(run: assembly.Run, tmp_path: Path) -> None:
+    folder = shutil.copytree(run.folder, tmp_path / "finished")
+    cut = shutil.copytree(run.folder, tmp_path / "cut")  # as if it had been stopped after its last step
+    shutil.rmtree(cut / "adapter")
+    shutil.rmtree(cut / "eval" / "phantom-test")
+    assembly.resume(cut, ["train.steps=6"])
+    longer = assembly.resume(folder, ["train.steps=6"])
+    names = (*LOGS, "adapter/adapter_model.safetensors", "eval/phantom-test/records.jsonl")
+    assert contents(folder, names) == contents(cut, names)
+    assert contents(folder, names) != contents(run.folder, names)
+    for name in ("records.jsonl", "summary.json"):
+        assert (folder / "eval/step-000004/phantom-test" / name).read_bytes() == (
+            run.folder / "eval/phantom-test" / name
+        ).read_bytes()
+    assert json.loads((folder / "adapter/run_card.json").read_text())["steps"] == 6
+    assert len(longer.results) == 1
+    assert "6 steps" in (folder / "adapter/README.md").read_text()
+
+
+def test_one_that_is_killed_while_it_gets_longer_keeps_its_adapter_until_there_is_the_new_one(
+    run: assembly.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, whole = (shutil.copytree(run.folder, tmp_path / name) for name in ("killed", "whole"))
+    weights = (folder / "adapter/adapter_model.safetensors").read_bytes()
+    for method in ("append_timings", "append_rollouts"):  # in the first further step, and on going on with it
+        with monkeypatch.context() as patch:
+            patch.setattr(RunFolder, method, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                assembly.resume(folder, ["train.steps=6"] * (method == "append_timings"))
+        assert (folder / "adapter/adapter_model.safetensors").read_bytes() == weights
+        assert (folder / "eval/step-000004/phantom-test/summary.json").is_file()
+    assembly.resume(folder)
+    assembly.resume(whole, ["train.steps=6"])
+    names = (*LOGS, "adapter/adapter_model.safetensors", "eval/phantom-test/records.jsonl")
+    assert contents(folder, names) == contents(whole, names)
+
+
+def interrupted(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("change", ["train.steps=3", "eval.limit=3", "train.lr=0.5"])
+def test_a_finished_run_takes_no_other_change_and_says_so(run: assembly.Run, change: str) -> None:
+    before = {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")}
+    key = change.partition("=")[0]
+    with pytest.raises(
+        RunFolderError, match=rf"is finished, and only a larger train\.steps goes on with it, not {key}"
+    ):
+        assembly.resume(run.folder, [change])
+    assert {path: path.stat().st_mtime_ns for path in run.folder.rglob("*")} == before
+
+
+def test_a_finished_run_without_the_checkpoint_of_its_end_cannot_be_made_longer(
+    run: assembly.Run, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(run.folder, tmp_path / "copy")
+    shutil.rmtree(folder / "checkpoints" / "step-000004")
+    with pytest.raises(RunFolderError, match=r"after its last step, 4, and has no sound checkpoint of it"):
+        assembly.resume(folder, ["train.steps=6"])
+    assert (folder / "eval/phantom-test/summary.json").is_file()
+
+
+def test_under_another_length_nothing_is_taken_over_from_after_the_checkpoint(
+    run: assembly.Run, tmp_path: Path
+) -> None:
+    """An evaluation at step 4 of the old schedule is none of the new one's."""
+    folder, clean = (shutil.copytree(run.folder, tmp_path / name) for name in ("left", "clean"))
+    for each in (folder, clean):
+        shutil.rmtree(each / "adapter")
+        shutil.rmtree(each / "checkpoints" / "step-000004")
+        shutil.move(each / "eval" / "phantom-test", each / "eval" / "step-000004" / "phantom-test")
+    shutil.rmtree(clean / "eval" / "step-000004")
+    for each in (folder, clean):
+        assembly.resume(each, ["train.steps=6"])
+    names = (*LOGS, "eval/step-000004/phantom-test/records.jsonl")
+    assert contents(folder, names) == contents(clean, names)
+    assert (folder / names[-1]).stat().st_mtime_ns > (folder / "config.toml").stat().st_mtime_ns, "asked anew"
+
+
+def test_a_run_whose_log_was_cut_is_refused(run: assembly.Run, tmp_path: Path) -> None:
+    folder = shutil.copytree(run.folder, tmp_path / "copy")
+    shutil.rmtree(folder / "adapter")
+    lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (folder / "metrics.jsonl").write_text("".join(lines[:3]))
+    with pytest.raises(RunFolderError, match=r"metrics\.jsonl was cut or edited: the checkpoint of step 4 counts on 4"):
+        assembly.resume(folder)
+
+
+def test_a_damaged_checkpoint_is_warned_of_once(
+    run: assembly.Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = shutil.copytree(run.folder, tmp_path / "copy")
+    shutil.rmtree(folder / "adapter")
+    (folder / "checkpoints/step-000004/state.json").write_text("{}")
+    with caplog.at_level(logging.WARNING):
+        assembly.resume(folder)
+    assert caplog.text.count("is damaged and passed over") == 1
+    names = (*LOGS, "adapter/adapter_model.safetensors", "eval/phantom-test/records.jsonl")
+    assert contents(folder, names) == contents(run.folder, names)
+
+
 @pytest.mark.parametrize("target", ["answer", "rationale"])
 def test_supervised_fine_tuning_lowers_its_loss(target: str, tmp_path: Path) -> None:
     settings = config(f"sft.target={target}", "train.steps=12", "eval.enabled=false", "rollout.prompts_per_step=4")

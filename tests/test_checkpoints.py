@@ -39,7 +39,7 @@ def test_the_newest_are_kept_and_the_best(tmp_path):
 
 def test_every_file_has_a_checksum(tmp_path):
     [(_, path)] = written(tmp_path, 3).all()
-    assert set(json.loads((path / SUMS).read_text())) == {"adapter/weights", "state.json"}
+    assert set(json.loads((path / SUMS).read_text())) == {"adapter/weights", "state.json", "logged.json"}
     assert written(tmp_path, 3).all()[0].damage == ""
 
 

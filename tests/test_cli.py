@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -261,6 +262,34 @@ def test_an_interrupt_is_130(command, monkeypatch):
 
     monkeypatch.setattr(training, "load_config", interrupt)
     assert command("sft", "x.toml") == (130, "", "")
+
+
+STOPPED = """
+import atexit, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs these tests may have it ignored
+from rarl import cli
+from rarl.cli import training
+def say(word, seconds):
+    print(word, flush=True)
+    time.sleep(seconds)
+atexit.register(say, "leaving", 1)
+training.load_config = lambda *_: say("loading", 30)
+sys.argv = ["rarl", "train", "x.toml"]
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+def test_a_signal_before_anything_has_begun_is_one_line_and_a_second_one_changes_nothing(number, code):
+    with subprocess.Popen(
+        [sys.executable, "-c", STOPPED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(number)
+        assert process.stdout.readline() == "leaving\n"
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (code, f"rarl: stopped by {number.name}; run the same command again\n")
 
 
 def test_a_usage_error_is_plain_and_exit_code_2(command):

@@ -171,6 +171,22 @@ def test_an_option_with_a_key_of_its_own_is_refused(key):
         RunConfig().override([f"data.options.{key}=1"])
 
 
+@pytest.mark.parametrize("url", ["http://h/v1?api_key=sk-mark", "http://h/v1#sk-mark", "http://sk-mark@h/v1"])
+def test_an_address_with_a_key_in_it_is_refused_without_repeating_it(url):
+    with pytest.raises(ConfigError, match="must not hold a user, a password or a query; the key is read") as caught:
+        RunConfig().override([f"judge.base_url={url}"])
+    assert "sk-mark" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["token", "HF_TOKEN", "api_key", "apikey", "db-password", "client_secret"])
+@pytest.mark.parametrize("where", ["data.options", "data.without.options"])
+def test_a_secret_among_a_loaders_options_is_refused_without_repeating_it(key, where):
+    with pytest.raises(ConfigError, match=f"{key} would be written into the run's folder") as caught:
+        RunConfig().override(['data.without.name="slake"', f"{where}.{key}=sk-mark"])
+    assert "sk-mark" not in str(caught.value)
+    RunConfig().override(["data.options={tokens=3, keys='a', tokenizer='b', secretary='c'}"])
+
+
 def test_a_wrong_key_of_a_section_that_may_be_absent_is_named():
     with pytest.raises(
         ConfigError, match=r"unknown key 'data\.without\.nane'; did you mean 'name'\? Allowed here: name, split"

@@ -1,6 +1,7 @@
 """What a run leaves behind, loaded by transformers and PEFT alone."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -156,6 +157,134 @@ def test_weights_of_other_names_are_not_taken_for_none(base: Path, adapter: Path
     )
     with pytest.raises(ModelError, match="Found missing adapter keys"):
         Policy.load(Model(base=str(base), adapter=str(folder), device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda tensors: {name: t[:, :-1] if "lora_A" in name else t for name, t in tensors.items()}, "size mismatch"),
+        (lambda tensors: {name: torch.cat([t] * 2, int("lora_B" in name)) for name, t in tensors.items()}, "size mism"),
+        (
+            lambda tensors: {name: t for name, t in tensors.items() if "q_proj" not in name},
+            "Found missing adapter keys",
+        ),
+        (lambda tensors: dict(sorted(tensors.items())[1:]), "Found missing adapter keys"),
+        (lambda tensors: tensors | {"base_model.model.x.lora_A.weight": torch.ones(2, 2)}, r"holds 43 .*: .*x\.lora_A"),
+    ],
+    ids=["hidden size", "rank", "a target less", "a tensor less", "a tensor more"],
+)
+def test_tensors_that_are_not_those_of_base_and_configuration_are_refused_with_both_names(
+    base: Path, adapter: Path, tmp_path: Path, change, told: str
+) -> None:
+    folder = damaged(adapter, tmp_path / "bad")
+    tensors = change(load_file(adapter / "adapter_model.safetensors"))
+    save_file({name: t.contiguous() for name, t in tensors.items()}, folder / "adapter_model.safetensors")
+    with pytest.raises(ModelError, match=f"{folder} does not fit the base model '{base}': .*{told}") as caught:
+        Policy.load(Model(base=str(base), adapter=str(folder), device="cpu"))
+    assert "\n" not in str(caught.value)
+
+
+def test_tensors_that_the_configuration_does_not_target_are_not_dropped(
+    base: Path, adapter: Path, tmp_path: Path
+) -> None:
+    folder = damaged(adapter, tmp_path / "bad", {"target_modules": ["q_proj"]})
+    with pytest.raises(ModelError, match=r"holds 42 tensors, of which its adapter_config\.json and the base name 6"):
+        Policy.load(Model(base=str(base), adapter=str(folder), device="cpu"))
+
+
+@pytest.mark.parametrize("made_for", ["Qwen/Qwen2-VL-7B-Instruct", "/elsewhere/other", "tiny"])
+def test_an_adapter_of_another_base_is_refused_with_both_names(
+    base: Path, adapter: Path, tmp_path: Path, made_for: str
+) -> None:
+    folder = damaged(adapter, tmp_path / "other", {"base_model_name_or_path": made_for})
+    with pytest.raises(ModelError, match=f"{folder} was trained for the base model '{made_for}', not for '{base}'"):
+        Policy.load(Model(base=str(base), adapter=str(folder), device="cpu"))
+
+
+def test_a_base_has_one_name_wherever_it_is(base: Path, adapter: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "models--org--Mine" / "snapshots" / "0123"
+    shutil.copytree(base, moved)
+    (tmp_path / "link").symlink_to(moved)
+    for number, (name, place) in enumerate(
+        [("org/Mine", moved), ("/elsewhere/mine", moved), ("", moved), (None, moved), ("0123", tmp_path / "link")]
+    ):
+        folder = damaged(adapter, tmp_path / str(number), {"base_model_name_or_path": name})
+        Policy.load(Model(base=str(place), adapter=str(folder), device="cpu"))
+
+
+class Bomb:
+    def __reduce__(self):
+        return Path.touch, (Path("exploded"),)
+
+
+@pytest.mark.parametrize("what", ["base", "adapter"])
+def test_a_pickle_is_never_loaded(
+    base: Path, adapter: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(base, "base")
+    shutil.copytree(adapter, "adapter")
+    name, pickled = {
+        "base": ("model.safetensors", "pytorch_model.bin"),
+        "adapter": ("adapter_model.safetensors", "adapter_model.bin"),
+    }[what]
+    (Path(what) / name).unlink()
+    torch.save({"weight": Bomb()}, Path(what) / pickled)
+    model = Model(base="./base", adapter="adapter", device="cpu")
+    change = {"base_model_name_or_path": "base"}
+    config = json.loads(Path("adapter/adapter_config.json").read_text()) | change
+    Path("adapter/adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match=f"has its weights as {pickled}, a pickle, .* never loaded; .*writes {name}"):
+        Policy.load(model)
+    assert not Path("exploded").exists()
+
+
+CODE = """
+from pathlib import Path
+Path({mark!r}).touch()
+from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
+class MyConfig(Qwen2VLConfig):
+    pass
+class MyModel(Qwen2VLForConditionalGeneration):
+    config_class = MyConfig
+"""
+
+
+@pytest.fixture
+def with_code(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A base whose Python file leaves a mark when it is run."""
+    monkeypatch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path / "modules"))
+    folder = tmp_path / "bringing-code"
+    shutil.copytree(base, folder)
+    (folder / "mine.py").write_text(CODE.format(mark=str(tmp_path / "it-ran")))
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"] = {"AutoConfig": "mine.MyConfig", "AutoModelForImageTextToText": "mine.MyModel"}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["qwen2_vl", "another"])
+def test_code_that_comes_with_a_base_is_not_run_unless_that_is_asked_for(
+    with_code: Path, tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = with_code / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model_type": kind}))
+    with pytest.raises(ModelError, match=r"brings Python code of its own .* set model\.trust_remote_code = true"):
+        Policy.load(Model(base=str(with_code), device="cpu"))
+    assert not (tmp_path / "it-ran").exists()
+
+
+def test_code_that_is_trusted_is_run_and_named(
+    with_code: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path / "modules"))
+    model = Model(base=str(with_code), device="cpu", trust_remote_code=True)
+    with caplog.at_level(logging.WARNING):
+        policy = Policy.load(model, Lora(r=2))
+    assert (tmp_path / "it-ran").exists()
+    assert f"model.trust_remote_code is on: Python code that comes with {with_code} may run" in caplog.text
+    save_adapter(policy, RunConfig(model=model), tmp_path / "adapter", [])
+    assert json.loads((tmp_path / "adapter/run_card.json").read_text())["trust_remote_code"] is True
 
 
 @pytest.mark.parametrize(

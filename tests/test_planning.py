@@ -163,7 +163,7 @@ def test_what_cannot_be_planned_is_told(tmp_path: Path) -> None:
 
 
 def test_qwen2_vl_2b_is_planned_where_the_hub_is_out_of_reach(qwen: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(base: str) -> None:
+    def unreachable(base: str, trusted: bool) -> None:
         raise ModelError(f"{base} cannot be fetched")
 
     config = RunConfig().override(["model.device=cuda", "model.base=Qwen/Qwen2-VL-2B-Instruct"])

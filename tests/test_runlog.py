@@ -96,6 +96,59 @@ def test_going_on_from_a_step_forgets_later_rows_and_torn_ones(folder):
     assert [row["step"] for row in folder.timings()] == [1, 2]
 
 
+@pytest.fixture
+def logged(folder):
+    """Three steps, the checkpoint of the second, and a row of the third that was given up."""
+    for step in (1, 2):
+        folder.append_metrics(StepMetrics(step, {"loss": step / 3}))
+        folder.append_rollouts(step, [group_of_two()])
+    folder.append_rollouts(3, [group_of_two()])
+    return folder.logged(2)
+
+
+def test_what_a_checkpoint_counts_on_is_what_was_logged_up_to_its_step(folder, logged):
+    assert {name: each["rows"] for name, each in logged.items()} == {"metrics.jsonl": 2, "rollouts.jsonl": 4}
+    folder.append_metrics(StepMetrics(3, {"loss": 1.0}))
+    folder.truncate_after(2, logged=logged)
+    folder.truncate_after(2, logged=logged)  # as after a second kill
+    assert folder.logged(2) == logged
+    assert [row["step"] for row in folder.metrics()] == [1, 2]
+
+
+def test_metrics_that_are_still_to_be_written_are_not_counted_on(folder):
+    folder.append_metrics(StepMetrics(1, {"loss": 1.0}))
+    for step in (1, 2):
+        folder.append_rollouts(step, [group_of_two()])
+    logged = folder.logged(2)
+    folder.append_metrics(StepMetrics(2, {"loss": 2.0}))  # it went on, and was killed again
+    folder.truncate_after(2, pending=True, logged=logged)
+    assert [row["step"] for row in folder.metrics()] == [1]
+
+
+@pytest.mark.parametrize(
+    ("name", "harm", "told"),
+    [
+        ("metrics", lambda lines: lines[:1], "step 2 counts on 2 rows, and it holds 1 up to there"),
+        ("metrics", lambda lines: [], "counts on 2 rows, and it holds 0"),
+        ("metrics", lambda lines: [lines[0], lines[1].replace(b"6", b"7")], "holds 2 up to there, others"),
+        ("metrics", lambda lines: [lines[0], lines[0], lines[1]], "holds 3 up to there"),
+        ("rollouts", lambda lines: lines[:3], "counts on 4 rows, and it holds 3"),
+        ("rollouts", lambda lines: [lines[1], lines[0], *lines[2:]], "holds 4 up to there, others"),
+        ("rollouts", None, "counts on 4 rows, and it holds 0"),
+    ],
+)
+def test_a_log_that_a_checkpoint_cannot_count_on_is_refused_and_left_as_it_is(folder, logged, name, harm, told):
+    path = folder.path / f"{name}.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.unlink()
+    if harm:
+        path.write_bytes(b"".join(harm(lines)))
+    before = {path: path.read_bytes() for path in folder.path.iterdir()}
+    with pytest.raises(RunFolderError, match=rf"{name}\.jsonl was cut or edited: .*{told}.*; restore it, or remove"):
+        folder.truncate_after(2, logged=logged)
+    assert {path: path.read_bytes() for path in folder.path.iterdir()} == before
+
+
 def test_a_damaged_row_in_the_middle_is_an_error_that_names_it(folder):
     (folder.path / "metrics.jsonl").write_text('{"step": 1}\n{"st\n{"step": 3}\n')
     with pytest.raises(RunFolderError, match="line 2"):

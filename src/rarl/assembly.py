@@ -10,19 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rarl.auditing import probe_at_start, warn_of_unused
+from rarl.checkpoints import Checkpoint
 from rarl.config import RunConfig
 from rarl.data import Dataset
 from rarl.data.checking import trouble
 from rarl.data.images import FileImage
 from rarl.draws import Draws
 from rarl.engines import NativeEngine
-from rarl.errors import DataError, MemoryShortError, RunFolderError
+from rarl.errors import DataError, MemoryShortError
 from rarl.evaluating import evaluate as evaluate
 from rarl.evaluating import evaluate_sets as evaluate_sets
 from rarl.evaluating import evaluate_split, load_questions, load_split, require_evaluable, require_judged
 from rarl.evaluation import Summary
 from rarl.exporting import require_joinable, save_adapter
-from rarl.files import NotWrittenError, free_path, read_json, require_free, write_json, write_text
+from rarl.files import NotWrittenError, free_path, require_free, write_json, write_text
 from rarl.judges import MadeJudge
 from rarl.judging import evaluation_judge, judge_of, rewarding, trained_with
 from rarl.locking import alone
@@ -33,15 +34,15 @@ from rarl.policy.loading import threads_for
 from rarl.prompting import Pool, ask, load_pool, parse
 from rarl.registry import engines
 from rarl.reporting import Result, read_results, write_report
+from rarl.resuming import change_length, go_on, is_finished, starting_point
 from rarl.rewards import Probe, ScoredFile, Scorer, score_file
 from rarl.rewards import probe as probe_rewards
 from rarl.runlog import RunFolder
-from rarl.sections import differing
 from rarl.stopping import Stop, stoppable
 from rarl.training.batches import Batches
 from rarl.training.grpo import Grpo
 from rarl.training.guards import Guards
-from rarl.training.learner import STATE, Learner
+from rarl.training.learner import Learner
 from rarl.training.loop import Evaluate, Step, Training
 from rarl.training.metrics import Values
 from rarl.training.supervised import Supervised, check_targets
@@ -90,23 +91,26 @@ def sft(config: RunConfig, *, out: Path | None = None) -> Run:
 
 
 def resume(folder: Path, overrides: Sequence[str] = ()) -> Run:
-    """Go on with a run that was interrupted, from its newest sound checkpoint; a finished one is left as it is.
+    """Go on with a run that was interrupted, from its newest sound checkpoint; a finished one is left as it is, unless
+    train.steps is to be larger: its adapter then stays until there is the new one.
 
     `overrides` change settings that may change: train.steps, and sections that do not decide what is learnt.
     Errors: RunFolderError where another one is changed, or another process is at it; StoppedError after a signal.
     """
     run = RunFolder.open(folder)
-    if run.adapter.is_dir():  # nothing but the report comes after it
+    config = run.config.override(overrides)
+    if is_finished(run, config):
         logger.warning("%s is finished: nothing was left to do", run.path)
         if not run.report.is_file():
             write_report(run.path)
         return Run(run.path, tuple(read_results(run.path)))
-    with alone(run.path), threads_for(run.config.model.base):
-        config = run.config.override(overrides)
-        require_unchanged(run, config)
+    with alone(run.path), threads_for(config.model.base):
+        start = starting_point(run, config)
+        session = _Session.open(config, probing=False)
         if overrides:
+            change_length(run, config, start)
             write_text(run.path / "config.toml", config.to_toml())
-        return _Session.open(config, probing=False).run(run)
+        return session.run(run, start)
 
 
 def score(source: Path, out: Path, config: RunConfig | None = None) -> ScoredFile:
@@ -186,16 +190,16 @@ class _Session:
         policy = Policy.load(config.model, config.lora, Draws(config.run.seed))
         return cls(config, examples, evaluations, pool, judge, scorer, policy, make_engine(policy), probed)
 
-    def run(self, folder: RunFolder) -> Run:
+    def run(self, folder: RunFolder, start: Checkpoint | None = None) -> Run:
         """Evaluate, train from where the folder stands, save the adapter, evaluate, report; then close the engine."""
         how = f"go on with rarl train --resume {folder.path}"
         try:
             with closing(self.engine), stoppable(how, self.config.checkpoint.grace) as stop:
-                return self._run(folder, stop)
+                return self._run(folder, start, stop)
         except NotWrittenError as error:
             raise NotWrittenError(f"{error}, and {how}: what was saved before is whole") from None
 
-    def _run(self, folder: RunFolder, stop: Stop) -> Run:
+    def _run(self, folder: RunFolder, start: Checkpoint | None, stop: Stop) -> Run:
         config = self.config
         skipped = {data.split: data.skipped for data in (self.examples, *self.evaluations) if data.skipped}
         if skipped:
@@ -205,7 +209,7 @@ class _Session:
         learner = Learner(self.policy, config.train)
         batches = Batches(self.examples, config.rollout.prompts_per_step, Draws(config.run.seed))
         self._evaluate(folder, "before")  # a fresh adapter is zero: this is the base
-        _go_on(learner, folder)
+        go_on(learner, folder, start)
         with tracking(config, folder) as track:
             step, evaluate = self._step(learner, batches, folder), self._evaluation_metrics(folder)
             try:
@@ -251,27 +255,3 @@ class _Session:
 def _name(name: str, method: str) -> str:
     """What a run's folder is called: the arm to compare with is not to be taken for GRPO's."""
     return f"{name}-sft" if method == "sft" and name and "sft" not in name else name or method
-
-
-def require_unchanged(folder: RunFolder, config: RunConfig) -> None:
-    """RunFolderError where the run's newest checkpoint was written under settings that may not change."""
-    checkpoint = folder.checkpoints.newest()
-    if checkpoint:
-        if config.train.steps < checkpoint.step:
-            raise RunFolderError(
-                f"{folder.path} stands at step {checkpoint.step}: train.steps can't be {config.train.steps}; "
-                f"its earlier adapters are in {folder.checkpoints.path}"
-            )
-        changed = list(differing(read_json(checkpoint.path / STATE)["config"], config.fixed()))
-        if changed:
-            raise RunFolderError(
-                f"{folder.path} was begun with other settings: {', '.join(changed)}; put them back, or start a new run"
-            )
-
-
-def _go_on(learner: Learner, folder: RunFolder) -> None:
-    """Load the newest sound checkpoint, if there is one, and forget what was logged after it."""
-    checkpoint = folder.checkpoints.newest()
-    if checkpoint:
-        learner.load(checkpoint.path)
-    folder.truncate_after(learner.step, pending=learner.pending is not None)

@@ -6,10 +6,10 @@ import hashlib
 import logging
 import re
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rarl.errors import RunFolderError
 from rarl.files import folder_aside, read_json, write_json
@@ -17,6 +17,7 @@ from rarl.files import folder_aside, read_json, write_json
 logger = logging.getLogger("rarl")
 
 SUMS = "sha256.json"
+LOGGED = "logged.json"  # what the run had logged by then
 
 
 class Checkpoint(NamedTuple):
@@ -47,8 +48,9 @@ class Checkpoint(NamedTuple):
 class Checkpoints:
     """Those of one run, in a folder of their own."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, logged: Callable[[int], dict[str, Any]] = lambda step: {}) -> None:
+        """`logged` tells of a step what the run had logged after it, which is kept beside its state."""
+        self.path, self._logged = path, logged
 
     def all(self) -> list[Checkpoint]:
         """The complete ones, oldest first; whether they are sound is not looked at."""
@@ -60,6 +62,7 @@ class Checkpoints:
         """A folder to write the state into; it gets its name, and checksums, when all of it is there."""
         with folder_aside(self.path / f"step-{step:06d}") as aside:
             yield aside
+            write_json(aside / LOGGED, self._logged(step))
             files = sorted(path for path in aside.rglob("*") if path.is_file())
             write_json(aside / SUMS, {path.relative_to(aside).as_posix(): _sum(path) for path in files})
 

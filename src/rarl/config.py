@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from rarl.errors import ConfigError
 from rarl.guarding import Guards
-from rarl.sections import Section, assign, parse_value, read_toml, validated
+from rarl.sections import Section, assign, parse_value, read_toml, secret_among, validated
 
 
 class Control(StrEnum):
@@ -36,6 +36,7 @@ class Run(Section):
 
 class Model(Section):
     base: str = "Qwen/Qwen2-VL-2B-Instruct"  # hub id, folder, or "tiny" for the embedded checkpoint
+    trust_remote_code: bool = False  # true: run the Python code that comes with the base, with all that you may do here
     adapter: str = ""  # a PEFT folder, merged into the base first: the reference is then base + adapter
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: str = "auto"
@@ -263,7 +264,8 @@ class RunConfig(Section):
         taken = {"split", "root", "limit", "on_error", "seed", "name", "sampled", "without"} & set(self.data.options)
         if taken:
             raise ValueError(f"data.options cannot hold {min(taken)!r}, which has a key of its own (docs/data.md)")
-        if wrong := _wrong_with(self.judge):
+        further = self.data.without.options if self.data.without else {}
+        if wrong := _wrong_with(self.judge) or secret_among("data.options", {**self.data.options, **further}):
             raise ValueError(wrong)
         return self
 
@@ -281,6 +283,6 @@ def _wrong_with(judge: JudgeSection) -> str:
             return "judge.base_url is no URL"
         if url.scheme not in ("http", "https") or not url.hostname:
             return "judge.base_url must be a URL such as http://localhost:8000/v1"
-        if "@" in url.netloc:
-            return "judge.base_url must not hold a user or password; the key is read from OPENAI_API_KEY"
+        if "@" in url.netloc or url.query or url.fragment:
+            return "judge.base_url must not hold a user, a password or a query; the key is read from OPENAI_API_KEY"
     return ""

@@ -14,10 +14,11 @@ from rarl.config import Model, RunConfig
 from rarl.errors import ModelError
 from rarl.files import folder_aside, read_json, require_free, write_json, write_text
 from rarl.policy import Policy
+from rarl.policy.adapters import CONFIG, WEIGHTS
 from rarl.policy.loading import load_base, require_supported, resolve_base
 from rarl.policy.processor import Processor
 
-ADAPTER_WEIGHTS, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
+RUN_CARD = "run_card.json"
 
 
 def save_adapter(policy: Policy, config: RunConfig, folder: Path, results: Sequence[Mapping[str, Any]]) -> None:
@@ -32,7 +33,7 @@ def save_adapter(policy: Policy, config: RunConfig, folder: Path, results: Seque
             _join(Path(config.model.adapter), aside)
         policy.processor.save(aside)
         trained = sum(value.numel() for value in policy.network.parameters() if value.requires_grad)
-        write_json(aside / "run_card.json", {**_card(config, results), "trainable_parameters": trained})
+        write_json(aside / RUN_CARD, {**_card(config, results), "trainable_parameters": trained})
         write_text(aside / "README.md", _readme(config))
 
 
@@ -52,8 +53,8 @@ def export_merged(base: str, adapter: str, out: Path) -> Path:
 
 def _join(first: Path, folder: Path) -> None:
     """Make the adapter in `folder` the sum of `first` and itself: A stacked by rows, scaled B by columns."""
-    configs = [json.loads((path / ADAPTER_CONFIG).read_text()) for path in (first, folder)]
-    weights = [load_file(path / ADAPTER_WEIGHTS) for path in (first, folder)]
+    configs = [json.loads((path / CONFIG).read_text()) for path in (first, folder)]
+    weights = [load_file(path / WEIGHTS) for path in (first, folder)]
     scales = [_scale(config, path) for config, path in zip(configs, (first, folder), strict=True)]
     ranks: dict[str, int] = {}
     joined: dict[str, torch.Tensor] = {}
@@ -65,17 +66,17 @@ def _join(first: Path, folder: Path) -> None:
         joined[a] = torch.cat([part[0] for part in parts]).contiguous()
         joined[b] = torch.cat([part[1] for part in parts], dim=1).contiguous()
         ranks[module.removeprefix("base_model.model.")] = len(joined[a])
-    save_file(joined, folder / ADAPTER_WEIGHTS, metadata={"format": "pt"})
+    save_file(joined, folder / WEIGHTS, metadata={"format": "pt"})
     # The scales are in B already: alpha = rank everywhere. Targets by their full names, as the two may differ.
     config = configs[1] | {"target_modules": sorted(ranks), "rank_pattern": ranks, "alpha_pattern": ranks}
-    write_json(folder / ADAPTER_CONFIG, config)
+    write_json(folder / CONFIG, config)
 
 
 def require_joinable(adapter: str) -> None:
     """ModelError unless what is trained on top of this adapter can be saved with it; told before the training."""
     path = Path(adapter)
-    if (path / ADAPTER_CONFIG).is_file():
-        _scale(read_json(path / ADAPTER_CONFIG), path)
+    if (path / CONFIG).is_file():
+        _scale(read_json(path / CONFIG), path)
 
 
 def _scale(config: Mapping[str, Any], path: Path) -> float:
@@ -93,6 +94,7 @@ def _scale(config: Mapping[str, Any], path: Path) -> float:
 def _card(config: RunConfig, results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
         "base": config.model.base,
+        "trust_remote_code": config.model.trust_remote_code,
         "started_from_adapter": config.model.adapter or None,
         "method": config.run.method,
         "data": {"name": config.data.name, "split": config.data.split, "limit": config.data.limit},

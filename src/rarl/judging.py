@@ -17,7 +17,8 @@ from rarl.types import JudgeQuery, Verdict
 def evaluation_judge(config: RunConfig) -> MadeJudge:
     """The judge that a config names, the rules by default; a local one is loaded on the run's own device."""
     settings = config.judge
-    same_machine = config.model.model_copy(update={"base": settings.model, "adapter": "", "cache_dir": OFF})
+    own = {"base": settings.model, "adapter": "", "cache_dir": OFF, "trust_remote_code": False}
+    same_machine = config.model.model_copy(update=own)
     local = NativeEngine(Policy.load(same_machine)) if settings.kind == "local" else None
     return make_judge(settings, local=local, seed=config.run.seed)
 

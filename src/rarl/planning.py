@@ -82,7 +82,7 @@ def plan(config: RunConfig, *, memory: str = "", prompt_tokens: int | None = Non
     given = parse_memory(memory) if memory else None
     device = _device(config.model, given)
     dtype = pick_dtype(config.model.dtype, device)
-    base = _base(config.model.base)
+    base = _base(config.model.base, config.model.trust_remote_code)
     sizes = sizes_of(base, config.lora, dtype, device, quantised=config.model.quantization == "4bit")
     load = workload(config, prompt_tokens)
     phases = footprint(sizes, load)
@@ -100,12 +100,12 @@ def plan(config: RunConfig, *, memory: str = "", prompt_tokens: int | None = Non
     )
 
 
-def _base(name: str) -> Any:
+def _base(name: str, trust_remote_code: bool) -> Any:
     """The base's configuration; where it can't be had, the shape that ships with the package. Errors: ModelError."""
     from transformers import Qwen2VLConfig
 
     try:
-        return require_supported(name)
+        return require_supported(name, trust_remote_code)
     except ModelError:
         if name not in SHIPPED:
             raise

@@ -15,8 +15,10 @@ dropped when the run goes on.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -36,10 +38,9 @@ from rarl.files import (
 )
 from rarl.types import Group, StepMetrics
 
-ROLLOUTS = "rollouts.jsonl"
-GUARDS = "guards.jsonl"
+METRICS, ROLLOUTS, GUARDS = "metrics.jsonl", "rollouts.jsonl", "guards.jsonl"
 _DURING = (ROLLOUTS, GUARDS)  # written within a step; the others when it is done
-_LOGS = (*_DURING, "metrics.jsonl", "timings.jsonl")
+_LOGS = (*_DURING, METRICS, "timings.jsonl")
 
 
 class RunFolder:
@@ -80,7 +81,7 @@ class RunFolder:
 
     @property
     def checkpoints(self) -> Checkpoints:
-        return Checkpoints(self.path / "checkpoints")
+        return Checkpoints(self.path / "checkpoints", self.logged)
 
     @property
     def report(self) -> Path:
@@ -93,7 +94,7 @@ class RunFolder:
     # --- what happens at each step
 
     def append_metrics(self, metrics: StepMetrics) -> None:
-        _append(self.path / "metrics.jsonl", [{"step": metrics.step, **metrics.values}])
+        _append(self.path / METRICS, [{"step": metrics.step, **metrics.values}])
 
     def append_timings(self, step: int, found: Mapping[str, float]) -> None:
         """Wall seconds by phase, and the process's peak memory."""
@@ -117,25 +118,57 @@ class RunFolder:
 
     def metrics(self) -> list[dict[str, Any]]:
         """The rows of metrics.jsonl in order; empty before the first step. RunFolderError for one that is none."""
-        return list(_rows_of_numbers(self.path / "metrics.jsonl"))
+        return list(_rows_of_numbers(self.path / METRICS))
 
     def timings(self) -> list[dict[str, Any]]:
         return list(_rows_of_numbers(self.path / "timings.jsonl"))
 
-    def truncate_after(self, step: int, *, pending: bool = False) -> None:
+    def logged(self, step: int) -> dict[str, Any]:
+        """How many rows metrics and rollouts have up to `step`, and a checksum of them: what a checkpoint counts on.
+
+        Wall times are never the same twice.
+        """
+        paths = [self.path / name for name in (METRICS, ROLLOUTS)]
+        return {path.name: _summed(_lines_to(path, step)) for path in paths if path.is_file()}
+
+    def truncate_after(self, step: int, *, pending: bool = False, logged: Mapping[str, Any] | None = None) -> None:
         """Forget what was logged after `step`, and rows cut short: where a checkpoint of `step` goes on from.
 
-        `pending`: the rows of `step` itself are still to be written, but for those of what happens within it.
+        `pending`: the rows of `step` itself are still to be written, but for those of what happens within it. Errors:
+        RunFolderError, with nothing written, for a row that is none, and where what is left is not what was `logged`.
         """
-        last = {name: step - (pending and name not in _DURING) for name in _LOGS if (self.path / name).exists()}
+        last = {name: step - (pending and name not in _DURING) for name in _LOGS}
         # All are read before one is written: a damaged one leaves the others as they are.
         kept = {
-            self.path / name: [_line(row) for row in _rows_of_steps(self.path / name) if row["step"] <= stop]
+            name: [_line(row) for row in _rows_of_steps(self.path / name) if row["step"] <= stop]
             for name, stop in last.items()
         }
-        for path, lines in kept.items():
-            with written_aside(path) as file:
-                file.writelines(lines)
+        for name, known in (logged or {}).items():
+            found = _summed(line.encode() for line in kept[name])
+            if found != known:
+                held = f"{found['rows']} up to there" + (", others" if found["rows"] == known["rows"] else "")
+                raise RunFolderError(
+                    f"{self.path / name} was cut or edited: the checkpoint of step {step} counts on {known['rows']} "
+                    f"rows, and it holds {held}; restore it, or remove that checkpoint to go on from an earlier one"
+                )
+        for name, lines in kept.items():
+            if (self.path / name).exists():
+                with written_aside(self.path / name) as file:
+                    file.writelines(lines)
+
+
+def _lines_to(path: Path, step: int) -> Iterator[bytes]:
+    """Up to the first of the step after: rows come in order, and begin with their step."""
+    with path.open("rb") as file:
+        yield from takewhile(lambda line: not line.startswith(b'{"step": %d,' % (step + 1)), file)
+
+
+def _summed(lines: Iterable[bytes]) -> dict[str, Any]:
+    rows, digest = 0, hashlib.sha256()
+    for line in lines:
+        rows += 1
+        digest.update(line)
+    return {"rows": rows, "sha256": digest.hexdigest()}
 
 
 def _rows_of_steps(path: Path) -> Iterator[dict[str, Any]]:
@@ -154,7 +187,8 @@ def _rows_of_numbers(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _append(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    append_text(path, "".join(map(_line, rows)))
+    """They are on disk when it returns: a checkpoint, which is, counts on them."""
+    append_text(path, "".join(map(_line, rows)), lasting=True)
 
 
 def _line(row: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from rarl.registry import nearest
 Validated = TypeVar("Validated", bound=BaseModel)
 
 _SHOWN = 60  # characters of a wrong value
+_SECRET = re.compile(r"(.*[_-])?(api[_-]?key|token|password|passwd|secret|credentials?)", re.IGNORECASE)
 
 
 class Section(BaseModel):
@@ -57,6 +59,13 @@ def assign(values: dict[str, Any], path: Sequence[str], value: Any, override: st
         if not isinstance(values, dict):
             raise ConfigError(f"--set {override!r}: {name} is a value, not a section")
     values[path[-1]] = value
+
+
+def secret_among(where: str, options: Mapping[str, Any]) -> str:
+    """What is wrong with an option whose name is a secret's; empty if none is. Settings are written into every run."""
+    found = next((key for key in options if _SECRET.fullmatch(key)), "")
+    remedy = "would be written into the run's folder and its report: have the loader read it from the environment"
+    return f"{where}.{found} {remedy}" if found else ""
 
 
 def differing(old: Mapping[str, Any], new: Mapping[str, Any], above: str = "") -> Iterator[str]:

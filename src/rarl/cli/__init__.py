@@ -6,6 +6,7 @@ What brings torch is imported inside a verb, after its input was found to be sou
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -14,6 +15,7 @@ import typer
 from rarl.cli import answers, groups, models, training  # noqa: F401  their verbs hang themselves on the application
 from rarl.cli.shared import app
 from rarl.errors import RarlError, StoppedError
+from rarl.stopping import SIGNALS, stoppable
 
 
 def main() -> None:
@@ -22,8 +24,11 @@ def main() -> None:
     # small models on a CPU then take many times as long.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
-        app()
+        with stoppable("run the same command again"):  # where no verb says better how to go on
+            app()
     except StoppedError as error:
+        for number in SIGNALS:  # it is on its way out: another one makes it no faster, and the exit code another
+            signal.signal(number, signal.SIG_IGN)
         print(f"rarl: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except RarlError as error:

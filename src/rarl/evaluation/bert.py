@@ -51,8 +51,11 @@ def _load(path: Path) -> tuple[Any, Any, int]:
     from transformers import AutoModel, AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-        model = AutoModel.from_pretrained(path, local_files_only=True).eval()
+        tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True, trust_remote_code=False)
+        # Neither code that comes with it nor a pickle, which may be any, is run.
+        model = AutoModel.from_pretrained(
+            path, local_files_only=True, trust_remote_code=False, use_safetensors=True
+        ).eval()
     except Exception as error:  # transformers raises nearly anything on files that are damaged
         raise ModelError(f"eval.bertscore: {path} cannot be loaded: {' '.join(str(error).split())}") from error
     layers = int(model.config.num_hidden_layers)

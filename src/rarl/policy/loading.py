@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -13,9 +13,11 @@ import torch
 
 from rarl.config import Lora, Model
 from rarl.errors import ModelError
-from rarl.extras import needed_for
 from rarl.hub import go_offline_if_unreachable
+from rarl.policy.adapters import merged, refuse_pickle
 from rarl.policy.quantised import four_bit_config
+
+logger = logging.getLogger("rarl")
 
 TINY = "tiny"  # the embedded checkpoint's name
 SUPPORTED = ("qwen2_vl", "qwen2_5_vl")
@@ -72,13 +74,22 @@ def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     return dtype
 
 
-def require_supported(base: str) -> Any:
-    """The base's configuration; reads its config.json alone. ModelError if it isn't there, or can't be trained."""
-    from transformers import AutoConfig
+def require_supported(base: str, trust_remote_code: bool = False) -> Any:
+    """The base's configuration; reads its config.json alone. ModelError if it isn't there, or can't be trained, or
+    brings code of its own that is not trusted."""
+    from transformers import AutoConfig, PreTrainedConfig
 
     path = resolve_base(base)
     with _told_if_unfit(base):
-        config = AutoConfig.from_pretrained(path)
+        values, _ = PreTrainedConfig.get_config_dict(path)
+        brings_code = bool(values.get("auto_map"))
+    if brings_code and not trust_remote_code:
+        raise ModelError(
+            f"base model {base!r} brings Python code of its own (auto_map in its config.json), which is not run; where "
+            "you have read and trust it, set model.trust_remote_code = true"
+        )
+    with _told_if_unfit(base):
+        config = AutoConfig.from_pretrained(path, trust_remote_code=trust_remote_code)
     if config.model_type not in SUPPORTED:
         raise ModelError(f"base model {base!r} is a {config.model_type}; supported are {', '.join(SUPPORTED)}")
     return config
@@ -92,7 +103,14 @@ def load_base(config: Model) -> Any:
     base, device = resolve_base(config.base), pick_device(config.device)
     if _loads_in_a_moment(base):
         transformers_logging.disable_progress_bar()
-    options: dict[str, Any] = {"dtype": pick_dtype(config.dtype, device)}
+    refuse_pickle(Path(base), "model.safetensors", f"base model {config.base!r}")
+    if config.trust_remote_code:
+        logger.warning("model.trust_remote_code is on: Python code that comes with %s may run", config.base)
+    options: dict[str, Any] = {
+        "dtype": pick_dtype(config.dtype, device),
+        "trust_remote_code": config.trust_remote_code,
+        "use_safetensors": True,  # never a pickle, from the hub neither
+    }
     if config.quantization == "4bit":
         if config.adapter:
             raise ModelError(
@@ -103,7 +121,7 @@ def load_base(config: Model) -> Any:
     with _told_if_unfit(config.base):
         model: Any = AutoModelForImageTextToText.from_pretrained(base, **options)
     if config.adapter:
-        model = _merged(model, config.adapter, config.base)
+        model = merged(model, config.adapter, config.base)
     model.requires_grad_(False)
     model.eval()
     return model if config.quantization == "4bit" else model.to(device)
@@ -139,38 +157,11 @@ def _told_if_unfit(base: str) -> Iterator[None]:
         raise ModelError(f"base model {base!r} could not be loaded: {first_line(error)} {remedy}") from error
 
 
-@contextmanager
-def quiet_peft() -> Iterator[None]:
-    """Without a warning that no user can heed: PEFT asks transformers by a name that is going out of use."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`", category=FutureWarning)
-        yield
-
-
 def first_line(error: Exception) -> str:
     """What an error says, on one line: its first, unless that only leads to the second."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = " ".join(lines[: 2 if lines and lines[0].endswith(":") else 1])
     return text if text and not isinstance(error, LookupError) else f"{type(error).__name__}: {text}"
-
-
-def _merged(model: Any, adapter: str, base: str) -> Any:
-    """The base with a PEFT adapter added to its weights: what follows starts from, and is compared with, both."""
-    with needed_for("model.adapter"):
-        from peft import PeftModel
-
-    if not (Path(adapter) / "adapter_config.json").is_file():
-        raise ModelError(f"{adapter} is no adapter: it has no adapter_config.json; give a folder in PEFT's format")
-    if not (Path(adapter) / "adapter_model.safetensors").is_file():
-        raise ModelError(f"{adapter} is no adapter: it has no adapter_model.safetensors")
-    try:
-        with quiet_peft():
-            # PEFT only warns of weights that it doesn't find, and goes on with zeros in their place.
-            warnings.filterwarnings("error", message="Found missing adapter keys")
-            return PeftModel.from_pretrained(model, adapter).merge_and_unload()
-    except Exception as error:  # PEFT raises nearly anything on files that are edited or of another kind
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise ModelError(f"the adapter {adapter} does not fit the base model {base!r}: {reason}") from error
 
 
 def lora_target(model: Any, lora: Lora) -> str:

@@ -12,11 +12,12 @@ from rarl.algo.batch import GroupBatch
 from rarl.config import Lora, Model
 from rarl.draws import Draws
 from rarl.extras import needed_for
+from rarl.policy.adapters import quiet_peft
 from rarl.policy.attention import Layout, PackedGroups
 from rarl.policy.features import features_folder
 from rarl.policy.half import widen_linears
 from rarl.policy.language import LanguageModel
-from rarl.policy.loading import load_base, lora_target, quiet_peft, require_supported, resolve_base
+from rarl.policy.loading import load_base, lora_target, require_supported, resolve_base
 from rarl.policy.logprobs import TokenLogprobs, masked_logits, token_logprobs
 from rarl.policy.processor import Processor
 from rarl.policy.prompts import EncodedPrompt, Packed, encode, pack, predicting_rows
@@ -55,8 +56,8 @@ class Policy:
     @classmethod
     def load(cls, model: Model, lora: Lora | None = None, draws: Draws | None = None) -> Policy:
         """The base of a config on its device, with a fresh adapter when `lora` is given. Errors: ModelError."""
-        require_supported(model.base)
-        processor = Processor.load(resolve_base(model.base), model.max_vision_tokens)
+        require_supported(model.base, model.trust_remote_code)
+        processor = Processor.load(resolve_base(model.base), model.max_vision_tokens, model.trust_remote_code)
         policy = cls(load_base(model), processor, lora, draws, features_folder(model))
         policy.language.checkpointing = model.gradient_checkpointing
         if lora is not None:

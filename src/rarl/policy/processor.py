@@ -44,14 +44,14 @@ class Processor:
         self._size = {"shortest_edge": min(int(size["shortest_edge"]), longest), "longest_edge": longest}
 
     @classmethod
-    def load(cls, base: str, max_vision_tokens: int) -> Processor:
+    def load(cls, base: str, max_vision_tokens: int, trust_remote_code: bool = False) -> Processor:
         """From a checkpoint's folder or hub id; a ModelError where it has no tokenizer, template or processor."""
         from transformers import AutoTokenizer
         from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
         try:
             image_processor = Qwen2VLImageProcessorPil.from_pretrained(base)
-            tokenizer = AutoTokenizer.from_pretrained(base)
+            tokenizer = AutoTokenizer.from_pretrained(base, trust_remote_code=trust_remote_code)
         except Exception as error:  # transformers raises nearly anything on files that are damaged
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise ModelError(
