@@ -4,6 +4,7 @@ import pytest
 
 from rarl.checkpoints import SUMS, Checkpoints
 from rarl.errors import RunFolderError
+from rarl.files import NotWrittenError
 
 
 def written(folder, *steps):
@@ -22,7 +23,7 @@ def test_one_gets_its_name_only_when_complete(tmp_path):
         (path / "state.json").write_text("{}")
         assert found.all() == []
     assert [step for step, _ in found.all()] == [50]
-    with pytest.raises(IsADirectoryError), found.write(100) as path:
+    with pytest.raises(NotWrittenError, match="cannot write"), found.write(100) as path:
         path.write_text("a write that fails")
     assert [(step, path.name) for step, path in found.all()] == [(50, "step-000050")]
 
