@@ -204,7 +204,7 @@ def gradients_of_update(grpo: Grpo, groups: Sequence[Group]) -> tuple[Gradients,
     """Of an update whose optimizer does not move; and its metrics."""
     learner, kept = grpo.learner, Gradients()
 
-    def look() -> tuple[float, float]:
+    def look(allowed: object) -> tuple[float, float]:
         kept.update(taken(grpo.policy))
         return 0.0, 0.0
 

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from safetensors import SafetensorError
-
 from rarl.errors import RunFolderError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -118,8 +116,8 @@ class NotWrittenError(RunFolderError):
     """A file or folder that could not be written; what was there before is as it was."""
 
 
-def not_written(path: Path, error: OSError | SafetensorError) -> NotWrittenError:
-    if isinstance(error, SafetensorError):
+def not_written(path: Path, error: BaseException) -> NotWrittenError:
+    if not isinstance(error, OSError):
         return NotWrittenError(f"cannot write {path}: {str(error).partition(chr(10))[0]}; make room")
     remedy = "make room" if error.errno in _FULL else "choose another --out"
     return NotWrittenError(f"cannot write {path}: {error.strerror}; {remedy}")
@@ -148,7 +146,7 @@ def folder_aside(path: Path) -> Iterator[Path]:
         shutil.rmtree(aside, ignore_errors=True)
         if old.exists() and not path.exists():
             old.rename(path)
-        if isinstance(error, OSError | SafetensorError):
+        if isinstance(error, OSError) or type(error).__name__ == "SafetensorError":  # no OSError
             raise not_written(path, error) from None
         raise
     shutil.rmtree(old, ignore_errors=True)

@@ -25,17 +25,23 @@ def within(seconds: float) -> Iterator[None]:
     if not seconds or _SIGNAL is None or threading.current_thread() is not threading.main_thread():
         yield
         return
-    running = True
+    running = late = False
 
     def over(number: int, frame: FrameType | None) -> None:
+        nonlocal late
+        late = True
         if running:
-            raise OverTimeError(f"took longer than {seconds:g} s")
+            raise OverTimeError(why)
 
+    why = f"took longer than {seconds:g} s"
     before = signal.signal(_SIGNAL, over)
     clock = threading.Timer(seconds, signal.pthread_kill, (threading.get_ident(), _SIGNAL))
     clock.daemon = True
-    clock.start()
     try:
+        clock.start()
+        running = True
+        if late:  # over before it began
+            raise OverTimeError(why)
         yield
     finally:
         running = False

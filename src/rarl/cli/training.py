@@ -140,6 +140,6 @@ def _show(run: Run) -> None:
 
     for result in run.results:
         print_table(headline_table(result))
-    if fired := of_guards(RunFolder.open(run.folder).firings()):
+    if fired := of_guards(RunFolder(run.folder).firings()):
         print(fired)
     print(f"Report: {run.folder / 'report.html'}")
