@@ -40,7 +40,7 @@ def picture(name="patient-1.png", **text):
         (["judge.kind=local", "judge.model=tiny", "judge.send_images=true"], r"send_images = true needs judge\.kind"),
         (["judge.base_url=localhost:8000"], "must be a URL such as"),
         (["judge.base_url=http://[::1"], "is no URL"),
-        (["judge.base_url=https://me:secret@host/v1"], "must not hold a user or password"),
+        (["judge.base_url=https://me:secret@host/v1"], "must not hold a user, a password or a query"),
         (["judge.max_unscored=1.5"], r"judge\.max_unscored: .*less than or equal to 1"),
         (["judge.concurrency=0"], r"judge\.concurrency: .*greater than or equal to 1"),
         (["judge.timeout=0"], r"judge\.timeout"),
