@@ -1,4 +1,4 @@
-"""docs/results.md is made from the files that were kept, and those are of the study that ships."""
+"""The pages of results are made from the files that were kept, and those are of the studies that ship."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ from rarl.studies.results import load_results
 
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "benchmarks" / "results"
-STUDY, SEARCH = KEPT / "study-embedded", KEPT / "study-embedded-full"
+STUDY, FULL = KEPT / "study-embedded", KEPT / "study-embedded-full"
 
 
 @pytest.fixture
@@ -22,18 +22,43 @@ def record_study(monkeypatch):
     return record_study
 
 
-def test_the_page_is_made_from_the_files_that_were_kept(record_study):
-    assert (ROOT / "docs" / "results.md").read_text() == record_study.page(STUDY, SEARCH)
+def test_the_pages_are_made_from_the_files_that_were_kept(record_study):
+    assert (ROOT / "docs" / "results.md").read_text() == record_study.page(STUDY, FULL)
+    assert (ROOT / "docs" / "results-full.md").read_text() == record_study.page(FULL)
 
 
-def test_the_files_are_of_the_study_that_ships():
-    shipped = load_study(ROOT / "configs" / "study-embedded.toml")
-    assert load_study(STUDY / "study.toml").digest() == shipped.digest()
-    assert read_json(STUDY / "results.json")["digest"] == shipped.digest()
+@pytest.mark.parametrize("kept", [STUDY, FULL], ids=lambda kept: kept.name)
+def test_the_files_are_of_the_study_that_ships(kept):
+    shipped = load_study(ROOT / "configs" / f"{kept.name}.toml")
+    assert load_study(kept / "study.toml").digest() == shipped.digest()
+    assert read_json(kept / "results.json")["digest"] == shipped.digest()
+
+
+def test_the_full_study_says_of_the_arms_of_both_what_the_other_one_does():
+    small, full = load_results(STUDY), load_results(FULL)
+    for here, there in zip(small.claims, full.claims, strict=True):
+        assert (here.claim, here.verdict) == (there.claim, there.verdict)
+        assert [each.mean for each in here.effects] == pytest.approx([each.mean for each in there.effects])
+    for arm, cells in small.table.items():
+        for cell, found in cells.items():
+            means = {metric: each.mean for metric, each in full.table[arm][cell].items()}
+            assert {metric: each.mean for metric, each in found.items()} == pytest.approx(means)
+
+
+def test_a_variant_is_compared_with_the_arm_that_it_is_like():
+    full = load_results(FULL)
+    assert {arm for arm, each in full.study.arms.items() if each.like} == set(full.variants)
+    for arm, cells in full.variants.items():
+        for cell, found in cells.items():
+            mine, theirs = (full.roles[each][cell]["accuracy"] for each in (arm, full.study.arms[arm].like))
+            assert found["accuracy"].mean == pytest.approx(mine.mean - theirs.mean)
+            differences = [a - b for a, b in zip(mine.by_seed, theirs.by_seed, strict=True)]
+            assert found["accuracy"].by_seed == pytest.approx(differences)
+    assert set(full.stops) == {"sft-answers-early", "sft-rationales-early"}
 
 
 def test_every_arm_has_the_learning_rate_that_the_search_found():
-    study, found = load_study(STUDY / "study.toml"), read_json(SEARCH / "search.json")
+    study, found = load_study(STUDY / "study.toml"), read_json(FULL / "search.json")
     rates = {name: study.config(name, 0).train.lr for name, arm in study.arms.items() if arm.trained}
     assert rates == {arm: each["chosen"] for arm, each in found["arms"].items()}
     for each in found["arms"].values():

@@ -41,7 +41,7 @@ def results(tmp_path):
         claim("fourth", why_not="sft was skipped: it lacks <facts>"),
     )
     skipped = {"sft": "8 of 8 have no rationale"}
-    return StudyResults(study, tmp_path, skipped, {}, {"rl": cells}, {"rl": roles}, claims, {"rl": {}}, {})
+    return StudyResults(study, tmp_path, skipped, {}, {"rl": cells}, {"rl": roles}, {}, claims, {"rl": {}}, {})
 
 
 class Links(HTMLParser):

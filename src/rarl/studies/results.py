@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -54,7 +55,8 @@ class ClaimResult:
 @dataclass(frozen=True, slots=True)
 class StudyResults:
     """`table` is by arm, cell and metric, `roles` the same with the questions of all sets of a role (its cells bear the
-    role's name), `costs` by arm and cost, one value a seed; `stops` has the steps of arms that stopped early, by seed.
+    role's name), `variants` the same for arms that are like another: what they score minus what that scores. `costs`
+    are by arm and cost, one value a seed; `stops` has the steps of arms that stopped early, by seed.
 
     `skipped` arms and `absent` sets are there by name with the reason; `study` is without the latter.
     """
@@ -65,6 +67,7 @@ class StudyResults:
     absent: Mapping[str, str]
     table: Cells
     roles: Cells
+    variants: Cells
     claims: tuple[ClaimResult, ...]
     costs: Mapping[str, Mapping[str, tuple[float, ...]]]
     stops: Mapping[str, tuple[int, ...]]
@@ -78,6 +81,7 @@ class StudyResults:
             "absent": dict(self.absent),
             "cells": _plain(self.table),
             "roles": _plain(self.roles),
+            "variants": _plain(self.variants),
             "claims": [
                 {
                     "says": each.claim.says,
@@ -109,6 +113,7 @@ def load_results(folder: Path) -> StudyResults:
         found["absent"],
         _cells_of(found["cells"], study.cells),
         _cells_of(found["roles"], study.roles),
+        _cells_of(found.get("variants", {}), study.roles),
         tuple(
             ClaimResult(
                 claim,
@@ -145,6 +150,7 @@ def read_study(
     costs = {arm: _costs(study, arm, out) for arm in arms}
     claims = [_claim(claim, reader, costs, skipped) for claim in study.claims]
     corrected = holm([each.p for each in claims])
+    variants = [arm for arm in arms if study.arms[arm].like in arms]
     found = StudyResults(
         study,
         out,
@@ -152,6 +158,7 @@ def read_study(
         absent,
         {arm: {cell: _cell(reader, arm, [cell.name], cell.shape) for cell in study.cells} for arm in arms},
         {arm: {cell: _cell(reader, arm, study.of_role(cell.name), cell.shape) for cell in study.roles} for arm in arms},
+        {arm: {cell: _variant(reader, arm, cell) for cell in study.roles} for arm in variants},
         tuple(dataclasses.replace(each, holm=p) for each, p in zip(claims, corrected, strict=True)),
         costs,
         {arm: _stops(study, arm, out) for arm in arms if study.arms[arm].early_stop},
@@ -181,6 +188,16 @@ def _cell(reader: Reader, arm: str, sets: Sequence[str], shape: Prompting) -> di
         sides = reader.sides(arm, sets, shape, metric)
         if all(any(value is not None for value in side.items.values()) for side in sides):
             found[metric] = _level(sides)
+    return found
+
+
+def _variant(reader: Reader, arm: str, cell: Cell) -> dict[str, Effect]:
+    """What an arm has more of each metric than the one that it is like; a metric without shared questions is absent."""
+    found, sets, like = {}, reader.study.of_role(cell.name), reader.study.arms[arm].like
+    for metric in reader.study.metrics:
+        mine, theirs = (reader.sides(each, sets, cell.shape, metric) for each in (arm, like))
+        with suppress(NoEffectError):
+            found[metric] = effect(mine, theirs, "points")
     return found
 
 

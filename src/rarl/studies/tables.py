@@ -64,6 +64,18 @@ def comparison_table(results: StudyResults, brief: bool = False) -> Table:
     return Table(f"{metric.capitalize()} in domain and on unseen data, by prompting at inference", header, rows)
 
 
+def variants_table(results: StudyResults) -> Table:
+    """What each arm scores that is like another, minus what that one scores, in points."""
+    study, metric = results.study, results.study.metrics[0]
+    cells = [cell for cell in study.roles if cell.name in ("in-domain", "unseen")]
+    header = ("contrast", *(f"{cell.name.replace('-', ' ')}, {cell.shape}" for cell in cells))
+    rows = [
+        (f"{arm} - {study.arms[arm].like}", *(difference(found[cell].get(metric)) for cell in cells))
+        for arm, found in results.variants.items()
+    ]
+    return Table(f"Variants: {metric} minus that of the arm they are like, not fixed before the run", header, rows)
+
+
 def metric_table(results: StudyResults, metric: str, shape: str) -> Table:
     """A metric by arm and set, in per cent, under one prompting at inference."""
     study = results.study
@@ -108,6 +120,8 @@ def all_tables(results: StudyResults) -> Iterator[Table]:
     """Those of the page, in its order."""
     yield claims_table(results)
     yield comparison_table(results)
+    if results.variants:
+        yield variants_table(results)
     for metric in results.study.metrics:
         for shape in results.study.shapes:
             table = metric_table(results, metric, shape)
@@ -139,6 +153,11 @@ def level(found: Effect | None, *, interval: bool = True) -> str:
     return "-" if found is None else f"{100 * found.mean:.1f}{_interval(found, '.1f') if interval else ''}"
 
 
+def difference(found: Effect | None) -> str:
+    """Points with their interval: "+5.5 [1.2, 9.8]"."""
+    return "-" if found is None else f"{100 * found.mean:+.1f}{_interval(found, '.1f')}"
+
+
 def verdicts(results: StudyResults) -> str:
     """How the claims fared, in a sentence: "Of 5 claims: 2 supported, 3 undecided."."""
     found = [each.verdict for each in results.claims]
@@ -154,7 +173,7 @@ def gain(found: Effect, claim: Claim) -> str:
         )
         return f"{1 - found.mean:.2f}{limits} times"
     unit = " %" if claim.measure == "relative" else ""
-    return f"{100 * found.mean:+.1f}{_interval(found, '.1f')}{unit}"
+    return f"{difference(found)}{unit}"
 
 
 def with_p(found: Effect, claim: Claim) -> str:
