@@ -1,7 +1,6 @@
 import json
 import shutil
 import sys
-from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
@@ -11,7 +10,7 @@ from rarl.evaluation import read_records
 from rarl.locking import alone
 from rarl.studies import load_study, run_study
 from rarl.studies.results import load_results, read_study
-from rarl.studies.running import _death_told, absent_sets, skipped_arms
+from rarl.studies.running import absent_sets, skipped_arms
 from rarl.studies.tables import fixed, study_page
 from small_study import TOML, write
 
@@ -63,7 +62,7 @@ def test_arms_of_a_seed_answer_the_same_questions_and_seeds_differ(done):
 
 def test_a_second_call_repeats_nothing(done, monkeypatch):
     stamps = {path: path.stat().st_mtime_ns for path in (done.folder / "arms").rglob("*") if path.is_file()}
-    monkeypatch.setattr("rarl.studies.running.ProcessPoolExecutor", None)
+    monkeypatch.setattr("rarl.studies.processes._start", None)
     again = run_study(done.folder.parent / "small.toml", out=done.folder)
     assert again.to_json() == done.to_json()
     assert stamps == {path: path.stat().st_mtime_ns for path in (done.folder / "arms").rglob("*") if path.is_file()}
@@ -214,11 +213,6 @@ def test_what_else_was_damaged_is_one_line(done, tmp_path, name, harm, told):
     with pytest.raises(RunFolderError, match=told) as caught:
         run_study(done.folder.parent / "small.toml", out=out)
     assert "\n" not in str(caught.value)
-
-
-def test_a_process_that_is_killed_is_one_line():
-    with pytest.raises(RarlError, match="a process was killed, which is how a machine"), _death_told():
-        raise BrokenProcessPool("terminated abruptly")
 
 
 def test_a_figure_beside_a_claim_does_not_take_the_claim_with_it(done, tmp_path):

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import sys
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import active_children, forkserver, get_all_start_methods, get_context, parent_process
-from multiprocessing.context import BaseContext
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
-from threading import Thread
 from time import perf_counter
 
 from rarl.environment import describe_environment
@@ -23,17 +16,16 @@ from rarl.files import require_free, write_json, write_text
 from rarl.locking import alone
 from rarl.policy.loading import pick_device
 from rarl.registry import nearest
-from rarl.stopping import SIGNALS, ignored, stoppable
+from rarl.stopping import stoppable
 from rarl.studies.design import Cell, Claim, Study, load_study
 from rarl.studies.frozen import require_frozen
 from rarl.studies.jobs import Job, Work
 from rarl.studies.page import study_html
+from rarl.studies.processes import run_all
 from rarl.studies.results import FROZEN, StudyResults, read_study
 from rarl.studies.searching import chosen, trials
 from rarl.studies.tables import ENVIRONMENT, SESSIONS, read_sessions, study_page
-from rarl.terminal import progress
 
-PASSED_ON = SIGNALS[-1]
 PAGE, HTML = "results.md", "results.html"
 
 
@@ -56,10 +48,10 @@ def run_study(path: str | Path, *, out: Path | None = None, workers: int | None 
             write_json(out / ENVIRONMENT, describe_environment())
         session = _Session(out)
         tried = trials(study, skipped)
-        session.time(_run_all(tried, study, out, workers, "search"))
+        session.time(run_all(tried, study, out, workers, "search"))
         found = study.with_found(chosen(study, out, tried))
         jobs = [Job(arm, seed) for seed in study.seeds for arm in study.arms if arm not in skipped]
-        session.time(_run_all(jobs, found, out, workers, "study"))
+        session.time(run_all(jobs, found, out, workers, "study"))
         results = read_study(study, out, skipped, absent)
         write_text(out / PAGE, study_page(results))
         write_text(out / HTML, study_html(results))
@@ -119,12 +111,13 @@ class _Session:
         self._file, self._start, self._jobs = out / SESSIONS, perf_counter(), 0
         self._before = read_sessions(out)
 
-    def time(self, done: Iterable[Work]) -> None:
+    def time(self, running: Generator[Work]) -> None:
         """Count each as it is done."""
-        for _ in done:
-            self._jobs += 1
-            row = {"jobs": self._jobs, "seconds": perf_counter() - self._start}
-            write_text(self._file, "".join(f"{json.dumps(each)}\n" for each in (*self._before, row)))
+        with closing(running) as done:
+            for _ in done:
+                self._jobs += 1
+                row = {"jobs": self._jobs, "seconds": perf_counter() - self._start}
+                write_text(self._file, "".join(f"{json.dumps(each)}\n" for each in (*self._before, row)))
 
 
 def _freeze(study: Study, out: Path) -> None:
@@ -146,93 +139,3 @@ def _workers(study: Study) -> int:
     bases = {study.config(arm, study.seeds[0]).model for arm in study.arms}
     tiny = all(model.base == "tiny" and pick_device(model.device).type == "cpu" for model in bases)
     return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) if tiny else 1
-
-
-def _run_all(jobs: Sequence[Work], study: Study, out: Path, workers: int, label: str) -> Iterator[Work]:
-    """What is missing, each job in a process of its own; every one when it is done.
-
-    The first error stops those that wait; those that run finish first. Asked to stop, those that run save what they
-    have; asked again, they are killed.
-    """
-    missing = [job for job in jobs if not job.is_done(study, out)]
-    if not missing:
-        return
-    with ProcessPoolExecutor(workers, mp_context=_processes(), max_tasks_per_child=1) as pool:
-        running = {pool.submit(_logged, job, study, out): job for job in missing}
-        try:
-            for done in progress(as_completed(running), label, total=len(missing), after=0.0):
-                with _death_told():
-                    done.result()
-                yield running[done]
-        except BaseException as error:
-            asked = not isinstance(error, RarlError)
-            _end(pool, at_once=asked)
-            if asked:
-                raise
-            raise RarlError(f"{running[done].name}: {error}; run the study again to go on") from error
-
-
-@contextmanager
-def _death_told() -> Iterator[None]:
-    try:
-        yield
-    except BrokenProcessPool:
-        raise RarlError("a process was killed, which is how a machine that is short of memory ends one") from None
-
-
-def _end(pool: ProcessPoolExecutor, *, at_once: bool) -> None:
-    """Wait for the jobs that run; `at_once` tells them to stop where they can go on."""
-    try:
-        if at_once:
-            for process in active_children():
-                if process.pid is not None:
-                    os.kill(process.pid, PASSED_ON)
-        pool.shutdown(cancel_futures=True)
-    except BaseException:
-        for process in active_children():
-            process.kill()
-        raise
-
-
-def _processes() -> BaseContext:
-    """New ones that have the slow imports behind them, where the system can."""
-    if "forkserver" not in get_all_start_methods():
-        return get_context("spawn")
-    processes = get_context("forkserver")
-    processes.set_forkserver_preload(["rarl.studies.jobs", "transformers.models.qwen2_vl.modeling_qwen2_vl"])
-    # A terminal, or a scheduler, signals all processes at once. Here the study alone listens, and passes it on once.
-    with ignored():
-        forkserver.ensure_running()  # what is ignored now stays so in it
-    return processes
-
-
-def _logged(job: Work, study: Study, out: Path) -> None:
-    """The job, with what it says in a file of its folder: several share the terminal."""
-    Thread(target=_end_with_the_study, daemon=True).start()
-    signal.signal(PASSED_ON, signal.SIG_DFL)
-    log = job.folder(out) / "log.txt"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with _into(log), stoppable("the study goes on with it"):
-        job.run(study, out)
-
-
-def _end_with_the_study() -> None:
-    """A study that was killed leaves no process behind that its next call would meet at work."""
-    study = parent_process()
-    if study is not None:
-        study.join()
-        os._exit(1)
-
-
-@contextmanager
-def _into(log: Path) -> Iterator[None]:
-    """The process's standard error goes to the end of this file, that of libraries too."""
-    before = os.dup(2)
-    with log.open("ab", buffering=0) as file:
-        os.dup2(file.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(before, 2)
-            os.close(before)
