@@ -110,15 +110,15 @@ def test_an_image_is_encoded_once_in_a_run_and_never_again_in_the_next(
 def test_an_interrupted_run_goes_on_to_the_same_bytes(
     run: assembly.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append = RunFolder.append_timings
+    append = RunFolder.append_metrics
 
-    def interrupt(self, step, seconds):
-        append(self, step, seconds)
-        if step == 3:
+    def interrupt(self, metrics):
+        append(self, metrics)
+        if metrics.step == 3:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "append_timings", interrupt)
+        patch.setattr(RunFolder, "append_metrics", interrupt)
         with pytest.raises(KeyboardInterrupt):
             rarl.train(config("eval.every_steps=2"), out=tmp_path / "cut")
     assert len(list(read_rows(tmp_path / "cut" / "metrics.jsonl"))) == 3
@@ -193,11 +193,11 @@ def test_one_that_is_killed_while_it_gets_longer_keeps_its_adapter_until_there_i
 ) -> None:
     folder, whole = (shutil.copytree(run.folder, tmp_path / name) for name in ("killed", "whole"))
     weights = (folder / "adapter/adapter_model.safetensors").read_bytes()
-    for method in ("append_timings", "append_rollouts"):  # in the first further step, and on going on with it
+    for method in ("append_metrics", "append_rollouts"):  # in the first further step, and on going on with it
         with monkeypatch.context() as patch:
             patch.setattr(RunFolder, method, interrupted)
             with pytest.raises(KeyboardInterrupt):
-                assembly.resume(folder, ["train.steps=6"] * (method == "append_timings"))
+                assembly.resume(folder, ["train.steps=6"] * (method == "append_metrics"))
         assert (folder / "adapter/adapter_model.safetensors").read_bytes() == weights
         assert (folder / "eval/step-000004/phantom-test/summary.json").is_file()
     assembly.resume(folder)

@@ -14,6 +14,7 @@ from rarl.errors import GuardError, RunFolderError
 from rarl.files import read_rows
 from rarl.reporting import write_report
 from rarl.runlog import RunFolder
+from rarl.types import StepMetrics
 
 SETTINGS = [
     "model.base=tiny",
@@ -81,16 +82,16 @@ def test_killed_after_any_step_it_ends_with_the_same_bytes(
     rolled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One kill after the other, before the step's checkpoint: also that of a roll-back."""
-    folder, append, killed = tmp_path / "run", RunFolder.append_timings, set[int]()
+    folder, append, killed = tmp_path / "run", RunFolder.append_metrics, set[int]()
 
-    def interrupt(self: RunFolder, step: int, found: dict[str, float]) -> None:
-        append(self, step, found)
-        if step not in killed:
-            killed.add(step)
+    def interrupt(self: RunFolder, metrics: StepMetrics) -> None:
+        append(self, metrics)
+        if metrics.step not in killed:
+            killed.add(metrics.step)
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "append_timings", interrupt)
+        patch.setattr(RunFolder, "append_metrics", interrupt)
         with pytest.raises(KeyboardInterrupt):
             rarl.train(config("guards.kl.action=roll-back", "guards.roll_backs=9"), out=folder)
         while len(killed) < 10:

@@ -13,6 +13,7 @@ from rarl.errors import MemoryShortError
 from rarl.files import read_rows
 from rarl.policy import Policy
 from rarl.runlog import RunFolder
+from rarl.types import StepMetrics
 
 SETTINGS = [
     "model.base=tiny",
@@ -71,16 +72,16 @@ def test_a_run_goes_on_in_smaller_parts_and_a_killed_one_likewise(
         assert cut[first][name] == pytest.approx(enough[first][name], rel=1e-2, abs=1e-5), name
     assert len(list(read_rows(whole / "rollouts.jsonl"))) == 7 * 2 * 4
 
-    append, killed, folder = RunFolder.append_timings, set[int](), tmp_path / "run"
+    append, killed, folder = RunFolder.append_metrics, set[int](), tmp_path / "run"
 
-    def interrupt(self: RunFolder, step: int, found: dict[str, float]) -> None:
-        append(self, step, found)
-        if step not in killed:
-            killed.add(step)
+    def interrupt(self: RunFolder, metrics: StepMetrics) -> None:
+        append(self, metrics)
+        if metrics.step not in killed:
+            killed.add(metrics.step)
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(RunFolder, "append_timings", interrupt)
+        patch.setattr(RunFolder, "append_metrics", interrupt)
         with pytest.raises(KeyboardInterrupt):
             train(folder)
         while len(killed) < 7:

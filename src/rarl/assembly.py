@@ -45,6 +45,7 @@ from rarl.training.guards import Guards
 from rarl.training.learner import Learner
 from rarl.training.loop import Evaluate, Step, Training
 from rarl.training.metrics import Values
+from rarl.training.reading import Reading
 from rarl.training.supervised import Supervised, check_targets
 from rarl.training.tracking import require_trackers, tracking
 from rarl.types import Engine, Example, QuestionKind, Sampling
@@ -207,7 +208,8 @@ class _Session:
         if self.probed:
             write_json(folder.path / "probe.json", self.probed.to_json())
         learner = Learner(self.policy, config.train)
-        batches = Batches(self.examples, config.rollout.prompts_per_step, Draws(config.run.seed))
+        usable = Reading(self.policy, learner, folder, config.data.on_error == "skip").usable
+        batches = Batches(self.examples, config.rollout.prompts_per_step, Draws(config.run.seed), usable)
         self._evaluate(folder, "before")  # a fresh adapter is zero: this is the base
         go_on(learner, folder, start)
         with tracking(config, folder) as track:

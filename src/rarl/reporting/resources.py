@@ -10,10 +10,12 @@ from typing import Any
 from rarl.reporting.sources import Source
 
 PHASES = {  # of timings.jsonl, in words
+    "read": "Reading and encoding images",
     "sample": "Sampling completions",
     "score": "Scoring them",
     "train": "Forward, backward and update",
     "evaluate": "Evaluating in between",
+    "save": "Saving checkpoints",
 }
 WHOLE, PEAK = "whole", "peak_bytes"
 
@@ -42,8 +44,8 @@ def resources(source: Source) -> Resources | None:
         return None
     names = dict.fromkeys((*PHASES, *(name for row in rows for name in row if name not in ("step", WHOLE, PEAK))))
     seconds = {name: [row[name] for row in rows if row.get(name) is not None] for name in names}
-    # An evaluation is no part of its step, so that the whole of the run is that of the steps and of the evaluations.
-    whole = sum(row.get(WHOLE) or 0.0 for row in rows) + sum(seconds["evaluate"])
+    # What follows a step is no part of it, so the whole of the run is that of the steps and of what follows them.
+    whole = sum(row.get(WHOLE) or 0.0 for row in rows) + sum(seconds["evaluate"]) + sum(seconds["save"])
     rest = whole - sum(map(sum, seconds.values()))
     phases = [
         Phase(PHASES.get(name, name), sum(each), _part(sum(each), whole), median(each))

@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import islice
 
 from rarl.draws import Draws
+from rarl.errors import DataError
 from rarl.types import Example
 
 
 class Batches:
-    """Passes over the examples, each in an order of its own, cut into steps of `size` without regard to the seams."""
+    """Passes over the examples, each in an order of its own, cut into steps of `size` without regard to the seams.
 
-    def __init__(self, examples: Sequence[Example], size: int, draws: Draws) -> None:
-        self._examples, self.size = examples, size
+    `usable` is asked of every example before it is given away; another is drawn in the place of one that is not.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        size: int,
+        draws: Draws,
+        usable: Callable[[Example], bool] = lambda example: True,
+    ) -> None:
+        self._examples, self.size, self._draws, self._usable = examples, size, draws, usable
         self._order = lru_cache(maxsize=2)(lambda epoch: shuffled(len(examples), draws.at("order", epoch)))
 
     def at(self, step: int) -> list[Example]:
-        """The examples of one step."""
+        """The examples of one step: `size` of them, unless there are not so many that are usable.
+
+        DataError if there is none.
+        """
         places = range(step * self.size, (step + 1) * self.size)
         count = len(self._examples)
-        return [self._examples[self._order(place // count)[place % count]] for place in places]
-
-    def steps(self, start: int, stop: int) -> Iterator[tuple[int, list[Example]]]:
-        """(step, its examples) from `start` up to `stop`."""
-        for step in range(start, stop):
-            yield step, self.at(step)
+        planned = [self._examples[self._order(place // count)[place % count]] for place in places]
+        found = [example for example in planned if self._usable(example)]
+        if missing := len(planned) - len(found):
+            found += self.others(planned, missing, self._draws.at("instead", step))
+        if not found:
+            raise DataError(f"step {step + 1}: none of the {count} examples to train on can be used any more")
+        return found
 
     def others(self, taken: Sequence[Example], count: int, draws: Draws) -> list[Example]:
         """Up to `count` further examples that are not among the taken ones, drawn at random."""
         ids = {example.id for example in taken}
-        places = shuffled(len(self._examples), draws)
-        return [self._examples[place] for place in places if self._examples[place].id not in ids][:count]
+        order = (self._examples[place] for place in shuffled(len(self._examples), draws))
+        return list(islice((each for each in order if each.id not in ids and self._usable(each)), count))
 
 
 def shuffled(count: int, draws: Draws) -> list[int]:

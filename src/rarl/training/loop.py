@@ -10,7 +10,7 @@ from time import monotonic, perf_counter
 from typing import Any
 
 from rarl.config import RunConfig
-from rarl.errors import GuardError, MemoryShortError
+from rarl.errors import DataError, GuardError, MemoryShortError
 from rarl.runlog import RunFolder
 from rarl.stopping import Stop, TimeUpError
 from rarl.terminal import progress
@@ -61,9 +61,9 @@ class Training:
     def run(self) -> None:
         """Take the steps that are left, and after each write down what happened.
 
-        Asked to stop, it finishes the step and saves. When the time for that is up, a guard stops the run, or
-        memory is short, the step is given up, and what was before it is saved, unless some of its updates were made:
-        then the last checkpoint stands.
+        Asked to stop, it finishes the step and saves. When the time for that is up, a guard stops the run, memory is
+        short, or an image can't be read any more, the step is given up, and what was before it is saved, unless some of
+        its updates were made: then the last checkpoint stands.
         """
         self._saved_at, self._saved = monotonic(), self.learner.step
         try:
@@ -71,7 +71,7 @@ class Training:
                 if self.config.guards.roll_back and not self.folder.checkpoints.all():
                     self._write()  # the start, to which a roll-back may lead
                 self._run()
-        except (TimeUpError, GuardError, MemoryShortError):
+        except (TimeUpError, GuardError, MemoryShortError, DataError):
             if self.learner.between_steps:
                 self._save()
             raise
@@ -80,9 +80,11 @@ class Training:
         if self.learner.pending is not None:
             self._complete(Clock())
         start, end = self.learner.step, self.config.train.steps
-        for number, examples in progress(self.batches.steps(start, end), "training", total=end - start):
+        for number in progress(range(start, end), "training", total=end - start):
             clock = Clock()
             with clock.phase("whole"):
+                with clock.phase("read"):
+                    examples = self.batches.at(number)
                 self.learner.finish(number, self.step(number, examples, clock))
             self._complete(clock)
             if self.stop.signal is not None:
@@ -99,11 +101,12 @@ class Training:
             with clock.phase("evaluate"):
                 values = values | self.evaluate(f"step-{learner.step:06d}")
         self.folder.append_metrics(StepMetrics(learner.step, values))
-        self.folder.append_timings(learner.step, {**clock.seconds, "peak_bytes": peak_memory(learner.device)})
         learner.pending = None
         self.track(learner.step, values)
         if self._save_due(is_last):
-            self._save()
+            with clock.phase("save"):
+                self._save()
+        self.folder.append_timings(learner.step, {**clock.seconds, "peak_bytes": peak_memory(learner.device)})
 
     def _save_due(self, is_last: bool) -> bool:
         steps, minutes = self.config.checkpoint.every_steps, self.config.checkpoint.every_minutes

@@ -16,8 +16,13 @@ from rarl.training.metrics import Values
 
 logger = logging.getLogger("rarl")
 
-TOKENS, PROMPTS = "tokens_per_batch", "prompts_per_batch"  # of a micro-batch of training; sampled together
-_WHERE = {TOKENS: "in training on one completion at a time", PROMPTS: "in sampling for one prompt at a time"}
+# Of a micro-batch of training; sampled together; encoded at once.
+TOKENS, PROMPTS, IMAGES = "tokens_per_batch", "prompts_per_batch", "images_per_batch"
+_WHERE = {
+    TOKENS: "in training on one completion at a time",
+    PROMPTS: "in sampling for one prompt at a time",
+    IMAGES: "in encoding one image",
+}
 _OF_THE_HOST = ("not enough memory", "can't allocate memory")  # as torch says it, in a RuntimeError
 
 Result = TypeVar("Result")

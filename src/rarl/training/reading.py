@@ -1,0 +1,51 @@
+"""Images when they are needed: what was sound as the run began may be gone, or damaged, days later."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from rarl.errors import DataError
+from rarl.policy import Policy
+from rarl.runlog import RunFolder
+from rarl.training.learner import Learner
+from rarl.training.memory import IMAGES, Memory
+from rarl.types import Example
+
+logger = logging.getLogger("rarl")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Of one run's examples; `skip` says whether it goes on without those whose images can't be read."""
+
+    policy: Policy
+    learner: Learner
+    folder: RunFolder
+    skip: bool
+
+    def usable(self, example: Example) -> bool:
+        """Whether each of its images is encoded, which it is from here on; one that isn't gets a row in guards.jsonl.
+
+        DataError instead, where the run does not go on without it.
+        """
+        try:
+            for image in example.images:
+                Memory(self.policy, self.learner).fitting(
+                    IMAGES, 1, lambda _, image=image: self.policy.vision.of(image), lambda _: 0
+                )
+        except DataError as error:
+            self._told(example, str(error))
+            return False
+        return True
+
+    def _told(self, example: Example, why: str) -> None:
+        step = self.learner.step + 1
+        if not self.skip:
+            raise DataError(
+                f"step {step}: example {example.id!r}: {why}; put it back and go on with rarl train --resume "
+                f'{self.folder.path}, or begin a run with data.on_error = "skip"'
+            )
+        logger.warning("step %d: example %s is replaced by another: %s", step, example.id, why)
+        row = {"guard": "unreadable", "action": "replaced", "says": why, "rows": [{"id": example.id}]}
+        self.folder.append_firing(step, row)
