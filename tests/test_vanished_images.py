@@ -9,21 +9,24 @@ from rarl import assembly
 from rarl.data.images import FileImage
 from rarl.data.phantom import load as phantom
 from rarl.draws import Draws
-from rarl.errors import DataError
+from rarl.errors import DataError, RunFolderError
 from rarl.files import read_rows
 from rarl.runlog import RunFolder
 from rarl.training.batches import Batches
 from rarl.types import Example, StepMetrics
 
 LOADER = """
+import json
 from dataclasses import replace
 from pathlib import Path
 from rarl.data.images import FileImage
 from rarl.data.phantom import load as phantom
 
 def load(split, *, root="", seed=0):
-    for item in phantom(split, seed=seed, limit=10):
-        yield replace(item, images=(FileImage(Path(root) / f"{item.id}.png"),))
+    said = json.loads((Path(root) / "said.json").read_text())
+    for item in phantom(split, seed=seed, limit=said["count"]):
+        images = (FileImage(Path(root) / f"{item.id}.png"),)
+        yield replace(item, question=said.get("question", item.question), images=images)
 """
 NAMES = ("metrics.jsonl", "rollouts.jsonl", "adapter/adapter_model.safetensors")
 SEED, PROMPTS, STEPS = 5, 2, 4
@@ -35,6 +38,7 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "images").mkdir()
     for item in phantom("train", seed=SEED, limit=10):
         item.images[0].read().save(tmp_path / "images" / f"{item.id}.png")
+    (tmp_path / "images" / "said.json").write_text('{"count": 10}')
     return tmp_path / "images"
 
 
@@ -124,3 +128,68 @@ def test_an_image_that_was_damaged_counts_as_gone(root: Path, tmp_path: Path, mo
             rarl.train(config(root), out=tmp_path / "run")
     with pytest.raises(DataError):
         FileImage(gone).read()
+
+
+def killed_after(step: int, patch: pytest.MonkeyPatch) -> None:
+    append = RunFolder.append_metrics
+
+    def kill(self: RunFolder, metrics: StepMetrics) -> None:
+        append(self, metrics)
+        if metrics.step == step:
+            raise KeyboardInterrupt
+
+    patch.setattr(RunFolder, "append_metrics", kill)
+
+
+@pytest.fixture
+def killed(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that skips bad rows, killed in its second step."""
+    with monkeypatch.context() as patch:
+        killed_after(2, patch)
+        with pytest.raises(KeyboardInterrupt):
+            rarl.train(config(root, "data.on_error=skip", "checkpoint.every_steps=1"), out=tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_one_that_is_gone_when_the_run_goes_on_moves_no_other(root: Path, tmp_path: Path, killed: Path) -> None:
+    """The loader leaves it out now; each other example is still seen in the step that it was to be seen in."""
+    gone = third_step(root)
+    whole = rarl.train(config(root, "data.on_error=skip"), out=tmp_path / "whole").folder
+    gone.unlink()
+    assembly.resume(killed)
+
+    def seen(folder: Path) -> list[tuple[int, str]]:
+        rows = [(row["step"], row["id"]) for row in read_rows(folder / "rollouts.jsonl")]
+        return [row for row in dict.fromkeys(rows) if row[1] != gone.stem]
+
+    assert set(seen(whole)) < set(seen(killed))
+    assert len(seen(killed)) == STEPS * PROMPTS
+    assert {row["rows"][0]["id"] for row in read_rows(killed / "guards.jsonl")} == {gone.stem}
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            '{"count": 10, "question": "Is it?"}',
+            r"can't go on: .* 10 examples, '.*-0' first, are of other content",
+        ),
+        ('{"count": 8}', r"2 examples, '.*-8' first, are missing that the run began with; put it back, or start"),
+        ('{"count": 11}', r"has 11 examples, and had 10 when the run began"),
+    ],
+)
+def test_a_run_does_not_go_on_with_other_data(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, told: str
+) -> None:
+    with monkeypatch.context() as patch:
+        killed_after(1, patch)
+        with pytest.raises(KeyboardInterrupt):
+            rarl.train(config(root), out=tmp_path / "run")
+    (root / "said.json").write_text(said)
+    extra = list(phantom("train", seed=SEED, limit=11))[10]
+    extra.images[0].read().save(root / f"{extra.id}.png")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    with pytest.raises(RunFolderError, match=told) as raised:
+        assembly.resume(tmp_path / "run")
+    assert "\n" not in str(raised.value)
+    assert {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()} == before

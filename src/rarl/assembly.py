@@ -6,7 +6,7 @@ import json
 import logging
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rarl.auditing import probe_at_start, warn_of_unused
@@ -14,6 +14,7 @@ from rarl.checkpoints import Checkpoint
 from rarl.config import RunConfig
 from rarl.data import Dataset
 from rarl.data.checking import trouble
+from rarl.data.identity import digests
 from rarl.data.images import FileImage
 from rarl.draws import Draws
 from rarl.engines import NativeEngine
@@ -34,7 +35,7 @@ from rarl.policy.loading import threads_for
 from rarl.prompting import Pool, ask, load_pool, parse
 from rarl.registry import engines
 from rarl.reporting import Result, read_results, write_report
-from rarl.resuming import change_length, go_on, is_finished, starting_point
+from rarl.resuming import change_length, go_on, is_finished, same_data, starting_point
 from rarl.rewards import Probe, ScoredFile, Scorer, score_file
 from rarl.rewards import probe as probe_rewards
 from rarl.runlog import RunFolder
@@ -108,6 +109,8 @@ def resume(folder: Path, overrides: Sequence[str] = ()) -> Run:
     with alone(run.path), threads_for(config.model.base):
         start = starting_point(run, config)
         session = _Session.open(config, probing=False)
+        if run.data.is_file():
+            session = replace(session, examples=same_data(run, session.examples))
         if overrides:
             change_length(run, config, start)
             write_text(run.path / "config.toml", config.to_toml())
@@ -202,6 +205,8 @@ class _Session:
 
     def _run(self, folder: RunFolder, start: Checkpoint | None, stop: Stop) -> Run:
         config = self.config
+        if not folder.data.is_file():
+            write_json(folder.data, digests(self.examples))
         skipped = {data.split: data.skipped for data in (self.examples, *self.evaluations) if data.skipped}
         if skipped:
             write_json(folder.path / "skipped.json", skipped)

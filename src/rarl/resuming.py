@@ -7,7 +7,9 @@ from pathlib import Path
 
 from rarl.checkpoints import LOGGED, Checkpoint
 from rarl.config import RunConfig
-from rarl.errors import RunFolderError
+from rarl.data import Dataset
+from rarl.data.identity import as_begun
+from rarl.errors import DataError, RunFolderError
 from rarl.evaluation.records import SETTINGS
 from rarl.exporting import RUN_CARD
 from rarl.files import read_json
@@ -59,6 +61,17 @@ def starting_point(run: RunFolder, config: RunConfig) -> Checkpoint | None:
             f"train.steps can't be {config.train.steps}; put {end} back, or start a new run"
         )
     return start
+
+
+def same_data(run: RunFolder, data: Dataset) -> Dataset:
+    """The examples that the run was begun with. Errors: RunFolderError where there are others now."""
+    begun = read_json(run.data)
+    if not begun:
+        raise RunFolderError(f"{run.data} is damaged: it names no example; restore it, or remove it to go on unchecked")
+    try:
+        return as_begun(data, begun, skip=run.config.data.on_error == "skip")
+    except DataError as error:
+        raise RunFolderError(f"{run.path} can't go on: {error}, or start a new run") from None
 
 
 def change_length(run: RunFolder, config: RunConfig, start: Checkpoint | None) -> None:

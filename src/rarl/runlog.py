@@ -1,6 +1,7 @@
 """A run's folder: what was asked, on what it ran, what happened at each step, and what came of it.
 
     config.toml  environment.json                        what was asked, and with which versions
+    data.json                                            a hash of every example that it trains on
     probe.json                                           which known ways of gaming the rewards would pay
     metrics.jsonl  rollouts.jsonl                        one row a step, one row a completion
     guards.jsonl                                         one row a guard that fired in a step, if any did
@@ -82,6 +83,10 @@ class RunFolder:
     @property
     def checkpoints(self) -> Checkpoints:
         return Checkpoints(self.path / "checkpoints", self.logged)
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data.json"
 
     @property
     def report(self) -> Path:

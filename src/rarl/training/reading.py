@@ -10,7 +10,7 @@ from rarl.policy import Policy
 from rarl.runlog import RunFolder
 from rarl.training.learner import Learner
 from rarl.training.memory import IMAGES, Memory
-from rarl.types import Example
+from rarl.types import Example, ImageSource
 
 logger = logging.getLogger("rarl")
 
@@ -31,13 +31,14 @@ class Reading:
         """
         try:
             for image in example.images:
-                Memory(self.policy, self.learner).fitting(
-                    IMAGES, 1, lambda _, image=image: self.policy.vision.of(image), lambda _: 0
-                )
+                self._encode(image)
         except DataError as error:
             self._told(example, str(error))
             return False
         return True
+
+    def _encode(self, image: ImageSource) -> None:
+        Memory(self.policy, self.learner).fitting(IMAGES, 1, lambda _: self.policy.vision.of(image), lambda _: 0)
 
     def _told(self, example: Example, why: str) -> None:
         step = self.learner.step + 1
