@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # All that wants a device, on one device in under 9 minutes: does it compute what the plain path computes, what does a
-# step cost, what does TRL's cost beside it, and is its memory what was planned. Random weights, no download, the
-# package from src/.
+# step cost, what does TRL's cost beside it, is its memory what was planned, and does a run repeat. Random weights, no
+# download, the package from src/.
 #
 #   benchmarks/gpu.sh               Qwen2-VL-2B's shape in bfloat16, 900 vision tokens, 8 completions of 200 tokens
 #   DEVICE=cpu benchmarks/gpu.sh    the same script with the embedded model's shape, two minutes of CPU time
 #
 # DEVICE   cuda or cpu; by default cuda where torch sees a device
 # SHAPE    of the weights, a name in src/rarl/assets/shapes
-# PHASES   those to run, by default all: check-small check-shape step-4 trl step-16 plan-4 plan-16
+# PHASES   those to run, by default all: check-small check-shape step-4 trl step-16 plan-4 plan-16 repeat
 # WHEELS   a wheel, or a folder of wheels or packages, to run with; say of TRL, which is left out where it is missing
 # TRL_MICRO_BATCH   completions in TRL's forward; by default a group, all would not fit a device of 80 GB
 # RESULTS  where the JSON goes, by default benchmarks/results
@@ -46,7 +46,7 @@ else
   small=(--vision-tokens 16 --new-tokens 8) large=("${small[@]}")
   export OMP_NUM_THREADS=1
 fi
-PHASES=${PHASES:-check-small check-shape step-4 trl step-16 plan-4 plan-16}
+PHASES=${PHASES:-check-small check-shape step-4 trl step-16 plan-4 plan-16 repeat}
 TRL_MICRO_BATCH=${TRL_MICRO_BATCH:-$(cut -d, -f2 <<<"$SIZES")}
 step=(--model "$SHAPE" --dtype "$DTYPE" --device "$DEVICE" --shape "$SIZES")
 failed=0
@@ -90,6 +90,7 @@ fi
 phase step-16 120 device_step.py "${step[@]}" --groups 16
 phase plan-4 120 memory.py "${step[@]}" --groups 4
 phase plan-16 120 memory.py "${step[@]}" --groups 16
+phase repeat 90 device_repeat.py --device "$DEVICE" --steps "$((10 * STEPS))"
 
 "$PYTHON" benchmarks/device_results.py "$WORK" --device "$DEVICE" --results "${RESULTS:-benchmarks/results}" || failed=1
 echo "all of it, $SECONDS s"

@@ -19,7 +19,7 @@ from rarl.policy import Policy
 from rarl.policy.recording import Replay
 
 ROOT = Path(__file__).resolve().parents[1]
-PHASES = ["check-small", "check-shape", "step-4", "trl", "step-16", "plan-4", "plan-16"]
+PHASES = ["check-small", "check-shape", "step-4", "trl", "step-16", "plan-4", "plan-16", "repeat"]
 STAND_IN = f"""#!{sys.executable}
 import json, os, sys
 words = sys.argv[1:]
@@ -63,7 +63,7 @@ def test_phases_are_run_in_order_and_kept_in_one_file(script):
     done, found = script(SHAPE="mid")
     assert done.returncode == 0, done.stderr
     assert list(found["phases"]) == PHASES
-    assert [line.split(",")[0] for line in done.stdout.splitlines()[:7]] == PHASES
+    assert [line.split(",")[0] for line in done.stdout.splitlines()[: len(PHASES)]] == PHASES
     assert done.stdout.splitlines()[0].endswith("s: fine")
     assert {"torch", "transformers", "peft", "trl"} <= found["environment"]["packages"].keys()
     assert found["device"] == found["environment"]["cpu"]
@@ -203,3 +203,33 @@ def test_the_bytes_that_decoding_reads():
     assert decode["bytes"] == 4 * (2 * weights + kept)
     assert decode["share_of_bound"] == pytest.approx(decode["bound_seconds"] / decode["decode_seconds"])
     assert decode["tokens_per_second"] == pytest.approx(2 * 2 * 2 / decode["decode_seconds"])
+
+
+def test_two_runs_that_do_not_agree_are_told(tmp_path, monkeypatch, capsys):
+    """One draw of a completion differs: not the first step, and not in the deterministic mode."""
+    import device_repeat
+
+    from rarl.training.learner import Learner
+
+    update, runs = Learner.update, []
+
+    def noisy(self, *arguments):
+        if self.step == 0:
+            runs.append(0)
+        if self.step == 1 and len(runs) == 2:
+            next(iter(self._named.values())).grad += 1e-3
+        return update(self, *arguments)
+
+    monkeypatch.setattr(Learner, "update", noisy)
+    monkeypatch.setattr(sys, "argv", ["", "--device", "cpu", "--steps", "3", "--out", str(tmp_path / "repeat.json")])
+    assert device_repeat.main() == 0
+    found = json.loads((tmp_path / "repeat.json").read_text())["deterministic"]
+    assert not found["false"]["adapters_equal"]
+    assert found["false"]["first_step_apart"] == 2
+    assert 0 < found["false"]["adapters_apart"] < 1
+    assert found["true"] | {"seconds_a_step": 0} == {
+        "adapters_equal": True,
+        "adapters_apart": 0.0,
+        "first_step_apart": None,
+        "seconds_a_step": 0,
+    }

@@ -40,6 +40,7 @@ class Model(Section):
     adapter: str = ""  # a PEFT folder, merged into the base first: the reference is then base + adapter
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: str = "auto"
+    deterministic: bool = False  # CUDA: the same bytes each time, at some cost of speed; a CPU gives them anyway
     quantization: Literal["none", "4bit"] = "none"  # 4bit: QLoRA, the language model's linears in bitsandbytes' nf4
     max_vision_tokens: int = Field(1024, ge=4)  # per image: 1,024 tokens are about 900 x 900 pixels
     gradient_checkpointing: bool = False

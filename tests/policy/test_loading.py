@@ -1,3 +1,5 @@
+import os
+
 import pytest
 import torch
 from transformers.utils import logging as transformers_logging
@@ -27,3 +29,12 @@ def test_a_bar_is_shown_only_for_weights_that_take_a_while(
     transformers_logging.enable_progress_bar()
     load_base(Model(base=resolve_base("tiny"), device="cpu"))
     assert ("Loading weights" in capfd.readouterr().err) is (bytes_of_a_moment == 0)
+
+
+def test_the_deterministic_mode_is_the_runs_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    load_base(Model(base="tiny", deterministic=True))
+    assert torch.are_deterministic_algorithms_enabled()
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    load_base(Model(base="tiny"))
+    assert not torch.are_deterministic_algorithms_enabled()

@@ -79,6 +79,7 @@ def test_of_a_run_that_goes_on_the_newest_evaluation_is_read(folder):
         shutil.copytree(after, folder.path / "eval" / f"step-{step:06}" / after.name)
     (folder.path / "eval" / "step-000015" / after.name / "summary.json").unlink()  # killed meanwhile
     (after / "summary.json").unlink()
+    shutil.copytree(after, folder.path / "eval" / "step-mine" / after.name)  # a user's own copy
     [between] = read_interim(folder.path)
     assert (between.step, between.title) == (10, "mine.py:load, test (step 10)")
     assert between.difference("accuracy").mean == pytest.approx(0.25)

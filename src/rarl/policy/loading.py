@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
@@ -100,6 +101,7 @@ def load_base(config: Model) -> Any:
     from transformers import AutoModelForImageTextToText
     from transformers.utils import logging as transformers_logging
 
+    repeatable(config.deterministic)
     base, device = resolve_base(config.base), pick_device(config.device)
     if _loads_in_a_moment(base):
         transformers_logging.disable_progress_bar()
@@ -125,6 +127,16 @@ def load_base(config: Model) -> Any:
     model.requires_grad_(False)
     model.eval()
     return model if config.quantization == "4bit" else model.to(device)
+
+
+def repeatable(deterministic: bool) -> None:
+    """For the whole process: whether CUDA gives the same bytes each time. torch warns of an operation that can't.
+
+    https://docs.pytorch.org/docs/stable/notes/randomness.html
+    """
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS is first used
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
 
 
 @contextmanager

@@ -110,7 +110,8 @@ def read_results(run: Path) -> list[Result]:
 def read_interim(run: Path) -> list[Result]:
     """Of each split that was not evaluated to the end after training, the newest evaluation in between, or before."""
     stages = {0: run / "eval" / "before"}
-    stages |= {int(path.name.removeprefix("step-")): path for path in (run / "eval").glob("step-*")}
+    steps = [path for path in (run / "eval").glob("step-*") if path.name[5:].isdecimal()]
+    stages |= {int(path.name[5:]): path for path in steps}
     newest = {path.name: step for step in sorted(stages) for path in stages[step].glob("*") if _ended(path)}
     results = []
     for name, step in sorted(newest.items()):
