@@ -2,8 +2,8 @@
 
 `python benchmarks/device_repeat.py --device cuda --out repeat.json` trains with and without `model.deterministic`,
 twice each, and writes down whether adapters and metrics are equal, the first step whose metrics differ, how far the
-adapters are apart (||difference|| / ||adapter||), and how much longer the deterministic mode takes. The exit status is 1
-where the deterministic mode does not repeat.
+adapters are apart (||difference|| / ||adapter||), and how much longer the deterministic mode takes. The exit status is
+1 where the deterministic mode does not repeat.
 """
 
 from __future__ import annotations
