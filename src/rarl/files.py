@@ -38,6 +38,16 @@ def require_free(path: str | Path) -> Path:
     return path
 
 
+def new_folder(path: str | Path) -> Path:
+    """Made, with those above it. Errors: RunFolderError if something is there already, NotWrittenError."""
+    path = require_free(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise not_written(path, error) from None
+    return path
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file that a run wrote; RunFolderError if there is none."""
     try:

@@ -30,9 +30,8 @@ from rarl.errors import RunFolderError
 from rarl.files import (
     append_text,
     file_name,
-    not_written,
+    new_folder,
     read_rows,
-    require_free,
     write_json,
     write_text,
     written_aside,
@@ -53,14 +52,9 @@ class RunFolder:
     @classmethod
     def create(cls, path: str | Path, config: RunConfig) -> RunFolder:
         """A new folder with its config and environment; RunFolderError if something is there already."""
-        path = require_free(path)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise not_written(path, error) from None
-        folder = cls(path)
-        write_text(path / "config.toml", config.to_toml())
-        write_json(path / "environment.json", describe_environment())
+        folder = cls(new_folder(path))
+        write_text(folder.path / "config.toml", config.to_toml())
+        write_json(folder.path / "environment.json", describe_environment())
         return folder
 
     @classmethod

@@ -45,6 +45,7 @@ def test_a_set_of_another_data_set_leaves_the_training_sets_files_and_options(tm
         ("seeds = [3, 4]", "seeds = []", "seeds"),
         ("seeds = [3, 4]", "", "small.toml: seeds is missing"),
         ('{ arm = "rl", against = "sft" }', '{ arm = "rll", against = "sft" }', "unknown arm 'rll'; did you mean 'rl'"),
+        ('{ arm = "rl", against = "sft" }', '{ arm = "rl", against = "rl" }', "claim 1: rl is compared with itself"),
         ('sets = ["away"]', 'sets = ["awy"]', "unknown set 'awy'; did you mean 'away'"),
         ('sets = ["away"]', "", "sets is empty"),
         ('endpoint = "tokens"', 'endpoint = "token"', "unknown endpoint 'token'; did you mean 'tokens'"),

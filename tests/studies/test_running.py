@@ -102,6 +102,12 @@ def test_a_folder_with_something_else_is_refused(tmp_path):
         run_study(write(tmp_path), out=tmp_path / "out")
 
 
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(RarlError, match=r"^cannot write .*/file/out: Not a directory; choose another --out$"):
+        run_study(write(tmp_path), out=tmp_path / "file" / "out")
+
+
 def test_an_arm_without_what_it_needs_is_skipped_by_name(tmp_path):
     loader = tmp_path / "mine.py"
     loader.write_text(

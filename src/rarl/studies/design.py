@@ -243,6 +243,8 @@ class Study(Section):
                 for arm in (contrast.arm, contrast.against):
                     if arm not in self.arms:
                         yield f"{where}: unknown arm {arm!r}{nearest(arm, self.arms)} Known: {', '.join(self.arms)}"
+                if (contrast.arm, contrast.shape) == (contrast.against, contrast.against_shape):
+                    yield f"{where}: {contrast.arm} is compared with itself"
                 for shape in (contrast.shape, contrast.against_shape):
                     if shape not in self.shapes:
                         yield f"{where}: shape {shape!r} is not among shapes"

@@ -16,6 +16,7 @@ from threading import Thread
 from typing import NamedTuple
 
 from rarl.errors import RarlError
+from rarl.files import not_written
 from rarl.stopping import SIGNALS, ignored, stoppable
 from rarl.studies.design import Study
 from rarl.studies.jobs import Work
@@ -158,6 +159,9 @@ def _end_with_the_study() -> None:
 
 def _write_into(log: Path) -> None:
     """The process's standard error goes to the end of this file, that of libraries and of errors nobody foresaw too."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab", buffering=0) as file:
-        os.dup2(file.fileno(), 2)
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab", buffering=0) as file:
+            os.dup2(file.fileno(), 2)
+    except OSError as error:
+        raise not_written(log, error) from None

@@ -12,7 +12,7 @@ from time import perf_counter
 from rarl.environment import describe_environment
 from rarl.errors import ConfigError, RarlError, RunFolderError
 from rarl.evaluating import load_split
-from rarl.files import require_free, write_json, write_text
+from rarl.files import new_folder, write_json, write_text
 from rarl.locking import alone
 from rarl.policy.loading import pick_device
 from rarl.registry import nearest
@@ -130,7 +130,7 @@ def _freeze(study: Study, out: Path) -> None:
                 "choose another --out, or go on with that file"
             )
         return
-    require_free(out).mkdir(parents=True, exist_ok=True)
+    new_folder(out)
     write_text(frozen, study.to_toml())
 
 
