@@ -75,6 +75,8 @@ def test_what_is_missing_is_made_again_to_the_same_bytes(done, tmp_path):
     records = (gone / "away-think" / "records.jsonl").read_bytes()
     shutil.rmtree(gone)
     shutil.rmtree(out / "arms" / "sft" / "seed-4" / "home-direct")
+    (out / "arms" / "sft" / "seed-3" / "home-think" / "records.jsonl").unlink()
+    (out / "arms" / "rl" / "seed-4" / "resources.json").unlink()
     run_study(done.folder.parent / "small.toml", out=out, workers=1)
     assert (gone / "away-think" / "records.jsonl").read_bytes() == records
     kept, made = (json.loads((folder / "results.json").read_text()) for folder in (done.folder, out))

@@ -51,11 +51,14 @@ class Job(NamedTuple):
         return out / "arms" / self.arm / f"seed-{self.seed}"
 
     def is_done(self, study: Study, out: Path) -> bool:
-        return (self.folder(out) / DONE).is_file() and not self._missing(study, out)
+        folder, trained = self.folder(out), study.arms[self.arm].trained
+        there = (folder / DONE).is_file() and (not trained or (folder / RESOURCES).is_file())
+        return there and not self._missing(study, out)
 
     def _missing(self, study: Study, out: Path) -> list[Cell]:
         folder = self.folder(out)
-        return [cell for cell in study.cells if not (folder / cell.folder / "summary.json").is_file()]
+        files = ("summary.json", "records.jsonl")
+        return [cell for cell in study.cells if not all((folder / cell.folder / name).is_file() for name in files)]
 
     def run(self, study: Study, out: Path) -> None:
         folder, adapter = self.folder(out), ""
@@ -63,7 +66,9 @@ class Job(NamedTuple):
             adapter = str(self._trained(study, folder))
         # A cell may have a summary and lack verdicts: as long as the job is not done, all are gone on with.
         cells = self._missing(study, out) if (folder / DONE).is_file() else study.cells
-        evaluate_configs({folder / cell.folder: study.evaluation(self.arm, self.seed, cell, adapter) for cell in cells})
+        asked = {folder / cell.folder: study.evaluation(self.arm, self.seed, cell, adapter) for cell in cells}
+        if asked:
+            evaluate_configs(asked)
         write_json(folder / DONE, {"cells": [cell.folder for cell in study.cells]})
 
     def _trained(self, study: Study, folder: Path) -> Path:
