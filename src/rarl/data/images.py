@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import io
-import os
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from copy import copy
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 from typing import Protocol, runtime_checkable
-from zipfile import ZipFile
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from rarl.data import dicom
+from rarl.data.archives import member
+from rarl.data.limits import MAX_PIXELS, require_size
+from rarl.data.windows import Window
 from rarl.errors import DataError
 
 # Only formats that Pillow decodes by itself: no EPS, which would start Ghostscript on a stranger's file.
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
-MAX_ASPECT = 200  # longer side : shorter; the models' image processor takes no more
-MAX_BYTES = 500_000_000  # of one image, unpacked from an archive
-PIECE = 4096  # bytes read of an archive at a time: not every decompressor can be told when to stop
-MAX_PIXELS = 80_000_000  # 240 MB as RGB; what claims more is taken for a decompression bomb
+HEAD = 400  # bytes that tell a format
 
 # What Pillow's decoders raise on damaged files.
 _DAMAGED = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, struct.error)
@@ -54,6 +52,8 @@ class FileImage:
     """An image in a file."""
 
     path: Path
+    window: Window | None = None
+    frame: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
@@ -64,11 +64,11 @@ class FileImage:
 
     def read(self) -> Image.Image:
         """8-bit RGB as `to_rgb` makes it; DataError if the file is missing, damaged, no image, or too large."""
-        return _read(self.path, str(self.path))
+        return _read(self.path, str(self.path), self.window, self.frame)
 
     def check(self) -> None:
         """DataError if `read` would fail, at a small part of its cost."""
-        _check(self.path, str(self.path))
+        _check(self.path, str(self.path), self.window, self.frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +77,14 @@ class BytesImage:
 
     data: bytes = field(repr=False)
     name: str = field(compare=False)
+    window: Window | None = None
+    frame: int | None = None
 
     def read(self) -> Image.Image:
-        return _read(io.BytesIO(self.data), self.name)
+        return _read(io.BytesIO(self.data), self.name, self.window, self.frame)
 
     def check(self) -> None:
-        _check(io.BytesIO(self.data), self.name)
+        _check(io.BytesIO(self.data), self.name, self.window, self.frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,63 +93,18 @@ class ZippedImage:
 
     archive: Path
     member: str
+    window: Window | None = None
+    frame: int | None = None
 
     @property
     def name(self) -> str:
         return Path(self.member).name
 
     def read(self) -> Image.Image:
-        return _read(self._bytes(), f"{self.archive}/{self.member}")
+        return _read(member(self.archive, self.member), f"{self.archive}/{self.member}", self.window, self.frame)
 
     def check(self) -> None:
-        _check(self._bytes(), f"{self.archive}/{self.member}")
-
-    def _bytes(self) -> io.BytesIO:
-        try:
-            return _unpacked(_archive(self.archive, os.getpid()), self.member)
-        except KeyError:
-            raise DataError(f"{self.archive} has no {self.member!r}") from None
-        except DataError as error:
-            raise DataError(f"{self.archive}/{self.member} {error}") from None
-        except Exception as error:  # every decompressor has errors of its own
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise DataError(f"{self.archive}/{self.member} cannot be unpacked: {reason}") from error
-
-
-def members(archive: Path) -> frozenset[str]:
-    """The names of the files in a zip archive. DataError if it cannot be read, or holds none."""
-    try:
-        with ZipFile(archive) as opened:
-            found = frozenset(name for name in opened.namelist() if not name.endswith("/"))
-    except Exception as error:  # a damaged list of contents fails in many ways
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DataError(f"{archive} cannot be read ({reason}); fetch it again") from error
-    if not found:
-        raise DataError(f"{archive} is an archive without files; fetch it again")
-    return found
-
-
-@lru_cache(maxsize=4)
-def _archive(path: Path, process: int) -> ZipFile:
-    """An archive, opened once in each process: a forked one would share the place in the file."""
-    return ZipFile(path)
-
-
-def _unpacked(archive: ZipFile, member: str) -> io.BytesIO:
-    """A member, read as far as the size that the archive claims for it: a bomb claims little and unfolds to much."""
-    info = copy(archive.getinfo(member))
-    claimed = info.file_size
-    if claimed > MAX_BYTES:
-        raise DataError(f"has more than the {MAX_BYTES:,} bytes that are read")
-    info.file_size = MAX_BYTES + 1  # else zipfile would itself stop at the claim, and not say that there is more
-    found = io.BytesIO()
-    with archive.open(info) as file:
-        while piece := file.read(PIECE):
-            found.write(piece)
-            if found.tell() > claimed:
-                raise DataError(f"has more than the {claimed:,} bytes that the archive claims for it")
-    found.seek(0)
-    return found
+        _check(member(self.archive, self.member), f"{self.archive}/{self.member}", self.window, self.frame)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -193,18 +150,76 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(scaled).astype(np.uint8))
 
 
-def _read(source: Path | io.BytesIO, name: str) -> Image.Image:
+def load_image(path: str | Path, *, window: Window | None = None, frame: int | None = None) -> Image.Image:
+    """An image file as 8-bit RGB, as a viewer would show it; what it is, its content says.
+
+    `window`: for DICOM, NIfTI and NumPy a name of `rarl.data.windows.WINDOWS`, or centre and width in the units of the
+    values. `frame`: of several frames or slices the one to take, from 0, or from the end if negative; by default the
+    middle one. Errors: DataError; MissingExtraError.
+    """
+    return FileImage(Path(path), window, frame).read()
+
+
+def load_images(
+    path: str | Path, *, window: Window | None = None, frames: int | Sequence[int] = 1
+) -> list[Image.Image]:
+    """Several frames or slices of a file: these, or so many that lie evenly spaced. Errors: those of `load_image`."""
+    path = Path(path)
+    if isinstance(frames, int):
+        if frames < 1:
+            raise DataError(f"frames must be at least 1, not {frames}")
+        there = frames_of(path)
+        frames = sorted({int((place + 0.5) * there / frames) for place in range(frames)})
+    return [load_image(path, window=window, frame=frame) for frame in frames]
+
+
+def frames_of(path: Path) -> int:
+    """How many frames or slices a file has; an animation counts as one. Errors: those of `load_image`."""
+    reader = _reader(path, str(path))
+    return reader.count(path, str(path)) if reader else 1
+
+
+def _read(source: Path | io.BytesIO, name: str, window: Window | None, frame: int | None) -> Image.Image:
+    reader = _reader(source, name)
+    if reader:
+        there = reader.count(source, name)
+        place = there // 2 if frame is None else frame + there * (frame < 0)
+        if not 0 <= place < there:
+            raise DataError(f"{name} has {there} frames, counted from 0: there is no frame {frame}")
+        return to_rgb(reader.read(source, name, window, place))
+    if window is not None or frame is not None:
+        asked = "window" if window is not None else "frame"
+        raise DataError(f"{name} is a picture of 8 bits or without known units: no {asked} can be chosen of it")
     with _opened(source, name) as image:
         return to_rgb(image)
 
 
-def _check(source: Path | io.BytesIO, name: str) -> None:
+def _check(source: Path | io.BytesIO, name: str, window: Window | None, frame: int | None) -> None:
+    if window is not None or frame is not None or _reader(source, name):
+        _read(source, name, window, frame)
+        return
     with _opened(source, name) as image:
         if image.format == "PNG":
             image.verify()  # every chunk's checksum, which decoding passes over; the image is used up by it
     with _opened(source, name) as image:
         image.draft("RGB", (1, 1))  # JPEG: the whole stream is decoded, at an eighth of the size
         image.load()
+
+
+def _reader(source: Path | io.BytesIO, name: str) -> ModuleType | None:
+    """What reads a file that Pillow does not, by its first bytes; each has `count` and `read`."""
+    head = _head(source)
+    return dicom if dicom.is_dicom(head) else None
+
+
+def _head(source: Path | io.BytesIO) -> bytes:
+    if isinstance(source, io.BytesIO):
+        return source.getbuffer()[:HEAD].tobytes()
+    try:
+        with source.open("rb") as file:
+            return file.read(HEAD)
+    except OSError:
+        return b""  # opening it again will tell why
 
 
 @contextmanager
@@ -214,10 +229,7 @@ def _opened(source: Path | io.BytesIO, name: str) -> Iterator[Image.Image]:
             # Odd tags are no news, and for large images the limit below is the stricter one.
             warnings.filterwarnings("ignore", module=r"PIL\.")
             with Image.open(source, formats=FORMATS) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise DataError(f"{name}: {image.width} x {image.height} pixels; at most {MAX_PIXELS:,} are read")
-                if max(image.size) > MAX_ASPECT * min(image.size):
-                    raise DataError(f"{name}: {image.width} x {image.height} pixels; at most {MAX_ASPECT} : 1 is read")
+                require_size(*image.size, name)
                 yield image
     except FileNotFoundError:
         raise DataError(f"{name} does not exist") from None

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from rarl.data.images import BytesImage, FileImage, ZippedImage, members
+from rarl.data.archives import members
+from rarl.data.images import BytesImage, FileImage, ZippedImage
 from rarl.data.loading import Problem
 from rarl.errors import DataError
 from rarl.extras import needed_for
