@@ -40,24 +40,27 @@ def is_dicom(head: bytes) -> bool:
     return head[128:132] == b"DICM" or head[:2] == b"\x02\x00" or bare or head[:4] == b"\x00\x08\x00\x00"
 
 
-def count(source: Path | io.BytesIO, name: str) -> int:
-    """How many frames there are."""
-    with _told(name):
-        return _frames(_header(source, name, pixels=False), name)
+class Dicom:
+    """Frames in the order of the file."""
 
+    @staticmethod
+    def count(source: Path | io.BytesIO, name: str) -> int:
+        with _told(name):
+            return _frames(_header(source, name, pixels=False), name)
 
-def read(source: Path | io.BytesIO, name: str, window: Window | None, frame: int) -> Image.Image:
-    """One frame, 8-bit, grey or RGB. Errors: DataError; MissingExtraError without pydicom."""
-    with _told(name):
-        header = _header(source, name, pixels=True)
-        if str(header.get("BurnedInAnnotation", "")).upper() == "YES":
-            _warn_of_text(name)
-        pixels, photometric = _decoded(header, name, frame)
-        if photometric in _COLOUR:
-            return Image.fromarray(_eight_bits(pixels, header))
-        if photometric == "PALETTE COLOR":
-            return Image.fromarray(_palette(pixels, header))
-        return Image.fromarray(grey(_shown(pixels, photometric, header, window, name)))
+    @staticmethod
+    def read(source: Path | io.BytesIO, name: str, window: Window | None, frame: int) -> Image.Image:
+        """One frame, 8-bit, grey or RGB. Errors: DataError; MissingExtraError without pydicom."""
+        with _told(name):
+            header = _header(source, name, pixels=True)
+            if str(header.get("BurnedInAnnotation", "")).upper() == "YES":
+                _warn_of_text(name)
+            pixels, photometric = _decoded(header, name, frame)
+            if photometric in _COLOUR:
+                return Image.fromarray(_eight_bits(pixels, header))
+            if photometric == "PALETTE COLOR":
+                return Image.fromarray(_palette(pixels, header))
+            return Image.fromarray(grey(_shown(pixels, photometric, header, window, name)))
 
 
 def patient_of(path: Path, salt: str) -> str | None:

@@ -9,13 +9,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from rarl.data import dicom
+from rarl.data import dicom, volumes
 from rarl.data.archives import member
 from rarl.data.limits import MAX_PIXELS, require_size
 from rarl.data.windows import Window
@@ -175,12 +174,12 @@ def load_images(
 
 def frames_of(path: Path) -> int:
     """How many frames or slices a file has; an animation counts as one. Errors: those of `load_image`."""
-    reader = _reader(path, str(path))
+    reader = _reader(path)
     return reader.count(path, str(path)) if reader else 1
 
 
 def _read(source: Path | io.BytesIO, name: str, window: Window | None, frame: int | None) -> Image.Image:
-    reader = _reader(source, name)
+    reader = _reader(source)
     if reader:
         there = reader.count(source, name)
         place = there // 2 if frame is None else frame + there * (frame < 0)
@@ -195,7 +194,7 @@ def _read(source: Path | io.BytesIO, name: str, window: Window | None, frame: in
 
 
 def _check(source: Path | io.BytesIO, name: str, window: Window | None, frame: int | None) -> None:
-    if window is not None or frame is not None or _reader(source, name):
+    if window is not None or frame is not None or _reader(source):
         _read(source, name, window, frame)
         return
     with _opened(source, name) as image:
@@ -206,10 +205,21 @@ def _check(source: Path | io.BytesIO, name: str, window: Window | None, frame: i
         image.load()
 
 
-def _reader(source: Path | io.BytesIO, name: str) -> ModuleType | None:
-    """What reads a file that Pillow does not, by its first bytes; each has `count` and `read`."""
+class Reader(Protocol):
+    """Of files with more than 8 bits, or more than one picture, in which places are counted from 0."""
+
+    def count(self, source: Path | io.BytesIO, name: str) -> int: ...
+    def read(self, source: Path | io.BytesIO, name: str, window: Window | None, frame: int) -> Image.Image: ...
+
+
+def _reader(source: Path | io.BytesIO) -> Reader | None:
+    """What reads a file that Pillow does not, by its first bytes."""
     head = _head(source)
-    return dicom if dicom.is_dicom(head) else None
+    if dicom.is_dicom(head):
+        return dicom.Dicom()
+    if head.startswith(volumes.NUMPY):
+        return volumes.Numpy()
+    return volumes.Nifti() if volumes.is_nifti(head) else None
 
 
 def _head(source: Path | io.BytesIO) -> bytes:

@@ -6,6 +6,7 @@ from rarl.errors import DataError
 
 MAX_ASPECT = 200  # longer side : shorter; the models' image processor takes no more
 MAX_BYTES = 500_000_000  # of one image, unpacked
+MAX_VOLUME = 4_000_000_000  # of which a slice is read at a time
 MAX_PIXELS = 80_000_000  # 240 MB as RGB; what claims more is taken for a decompression bomb
 
 
