@@ -209,7 +209,26 @@ def test_predict_shows_reasoning_and_answer(command, calls):
     assert command("predict", *words) == (0, "Reasoning: It is small.\nAnswer: yes\n", "")
     [(name, arguments, options)] = calls
     assert (name, arguments) == ("predict", ("tiny", [Path("a.png"), Path("b.png")], "Which?"))
-    assert options == {"adapter": None, "options": ("left", "right"), "reasoning": False}
+    assert options == {
+        "adapter": None,
+        "options": ("left", "right"),
+        "reasoning": False,
+        "window": None,
+        "frame": None,
+    }
+
+
+@pytest.mark.parametrize(("typed", "given"), [("lung", "lung"), ("-600,1500", (-600.0, 1500.0))])
+def test_predict_takes_a_window_and_a_frame(command, calls, typed, given):
+    command("predict", "ct.dcm", "--base", "tiny", "--question", "Which?", f"--window={typed}", "--frame", "-1")
+    [(_, _, options)] = calls
+    assert (options["window"], options["frame"]) == (given, -1)
+
+
+def test_a_window_of_other_words_is_one_line(command, calls):
+    code, _, told = command("predict", "ct.dcm", "--base", "tiny", "--question", "Which?", "--window", "a,b")
+    assert (code, told.count("\n")) == (2, 1)
+    assert "window 'a,b' must be a name, or a centre and a width such as 40,400" in told
 
 
 def test_export_merges(command, calls):

@@ -16,6 +16,7 @@ from rarl.data import Dataset
 from rarl.data.checking import trouble
 from rarl.data.identity import digests
 from rarl.data.images import FileImage
+from rarl.data.windows import Window
 from rarl.draws import Draws
 from rarl.engines import NativeEngine
 from rarl.errors import DataError, MemoryShortError
@@ -137,12 +138,17 @@ def predict(
     adapter: str | None = None,
     options: Sequence[str] = (),
     reasoning: bool = True,
+    window: Window | None = None,
+    frame: int | None = None,
 ) -> Prediction:
-    """Answer a question about images that have no label, greedily. For research only: not for clinical use."""
+    """Answer a question about images that have no label, greedily. For research only: not for clinical use.
+
+    `window` and `frame` are those of `rarl.data.images.load_image`.
+    """
     # Nothing is left behind of an image that is asked about once.
     named = {"model.base": base, "model.adapter": adapter or "", "model.cache_dir": OFF}
     config = RunConfig().override([f"{key}={json.dumps(value)}" for key, value in named.items()])
-    sources = tuple(FileImage(Path(image)) for image in images)
+    sources = tuple(FileImage(Path(image), window, frame) for image in images)
     for source in sources:
         source.read()  # a wrong file is told before the model is loaded
     kind = QuestionKind.MCQ if options else QuestionKind.OPEN

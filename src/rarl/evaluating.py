@@ -175,6 +175,8 @@ def load_split(config: RunConfig, split: str, limit: int | None, sampled: bool =
         seed=config.run.seed,
         sampled=sampled,
         without=known,
+        window=data.window,
+        frame=data.frame,
         **data.options,
     )
     if other:

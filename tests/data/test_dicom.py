@@ -185,6 +185,15 @@ def test_every_bundled_file_is_an_image_or_a_clear_error(path: Path) -> None:
     assert "\n" not in told
 
 
+def test_the_page_has_what_came_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("nibabel")
+    root = Path(__file__).parents[2]
+    monkeypatch.syspath_prepend(str(root / "benchmarks"))
+    import bundled_files
+
+    assert bundled_files.table() in (root / "docs" / "images.md").read_text(encoding="utf-8")
+
+
 def test_bundled_pictures_in_grey_are_those_of_pydicoms_own_pipeline() -> None:
     compared = 0
     for path in FILES:

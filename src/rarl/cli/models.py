@@ -98,12 +98,16 @@ def compare(
 
 @app.command()
 def predict(
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="PNG or JPEG files.")],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="PNG, JPEG, DICOM, NIfTI and further files.")
+    ],
     base: Base,
     question: Annotated[str, typer.Option(help="What to ask about the images.")],
     adapter: Adapter = None,
     options: Annotated[str, typer.Option(help="Answers to choose from, separated by commas.")] = "",
     direct: Annotated[bool, typer.Option("--direct", help="Answer without reasoning first.")] = False,
+    window: Annotated[str, typer.Option(help='Of DICOM and volumes: "lung", ..., or "CENTRE,WIDTH".')] = "",
+    frame: Annotated[int | None, typer.Option(help="Of several frames or slices, from 0 [default: middle].")] = None,
 ) -> None:
     """Answer a question about images, reasoning shown; exit code 1 if what the model says has no answer in it.
 
@@ -111,9 +115,19 @@ def predict(
     """
     with starting():
         from rarl import assembly
+        from rarl.data.windows import parse_window
 
     choices = tuple(choice.strip() for choice in options.split(",") if choice.strip())
-    prediction = assembly.predict(base, images, question, adapter=adapter, options=choices, reasoning=not direct)
+    prediction = assembly.predict(
+        base,
+        images,
+        question,
+        adapter=adapter,
+        options=choices,
+        reasoning=not direct,
+        window=parse_window(window),
+        frame=frame,
+    )
     if prediction.reasoning:
         print(f"Reasoning: {prediction.reasoning}")
     if not prediction.answer:

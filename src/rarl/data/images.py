@@ -7,7 +7,7 @@ import struct
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -19,9 +19,11 @@ from rarl.data.archives import member
 from rarl.data.limits import MAX_PIXELS, require_size
 from rarl.data.windows import Window
 from rarl.errors import DataError
+from rarl.types import ImageSource
 
 # Only formats that Pillow decodes by itself: no EPS, which would start Ghostscript on a stranger's file.
 FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
+OTHERS = ("DICOM", "NIfTI", "NumPy")
 HEAD = 400  # bytes that tell a format
 
 # What Pillow's decoders raise on damaged files.
@@ -149,6 +151,13 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(scaled).astype(np.uint8))
 
 
+def viewed(image: ImageSource, window: Window | None, frame: int | None) -> ImageSource:
+    """The same image by this window and frame. Errors: DataError for one that a program draws."""
+    if isinstance(image, FileImage | BytesImage | ZippedImage):
+        return replace(image, window=window, frame=frame)
+    raise DataError("data.window and data.frame are for image files, and this data set draws its own")
+
+
 def load_image(path: str | Path, *, window: Window | None = None, frame: int | None = None) -> Image.Image:
     """An image file as 8-bit RGB, as a viewer would show it; what it is, its content says.
 
@@ -244,7 +253,7 @@ def _opened(source: Path | io.BytesIO, name: str) -> Iterator[Image.Image]:
     except FileNotFoundError:
         raise DataError(f"{name} does not exist") from None
     except UnidentifiedImageError:
-        raise DataError(f"{name} is not an image in a known format ({', '.join(FORMATS)})") from None
+        raise DataError(f"{name} is not an image in a known format ({', '.join((*FORMATS, *OTHERS))})") from None
     except Image.DecompressionBombError:
         raise DataError(f"{name} claims far more pixels than the {MAX_PIXELS:,} that are read") from None
     except _DAMAGED as error:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, NoReturn, overload
 
 from rarl.data.checking import trouble
-from rarl.data.images import Checkable
+from rarl.data.images import Checkable, viewed
 from rarl.data.overlap import sharing_none
+from rarl.data.windows import Window
 from rarl.draws import Draws
 from rarl.errors import DataError, RarlError
 from rarl.registry import datasets, nearest, told
@@ -65,6 +66,8 @@ def load_dataset(
     seed: int = 0,
     sampled: bool = False,
     without: Collection[str] = (),
+    window: Window | None = None,
+    frame: int | None = None,
     **options: Any,
 ) -> Dataset:
     """A split of a data set: one that ships, one that was registered, or "file.py:function".
@@ -76,7 +79,8 @@ def load_dataset(
 
     A `limit` takes the first examples; with `sampled` it draws them from the whole split by their ids, the same ones
     each time, and keeps their order. A loader that names both limit and seed draws its examples itself: it is believed.
-    `without` holds fingerprints (`rarl.data.overlap`) of images whose examples are left out.
+    `without` holds fingerprints (`rarl.data.overlap`) of images whose examples are left out. `window` and `frame` are
+    those of `rarl.data.images.load_image`, for every image.
 
     Errors: DataError, also where nothing is left; RarlError for an unknown name.
     """
@@ -91,7 +95,7 @@ def load_dataset(
     with _failures_told(name, split):
         found = loader(split, **accepted)
         shuffled = _Shuffled(found) if sampled and isinstance(found, Iterable) else None
-        sound = _sound(found if shuffled is None else shuffled.items, f"{name} {split}", problem)
+        sound = _sound(found if shuffled is None else shuffled.items, f"{name} {split}", problem, (window, frame))
         apart, overlapping = sharing_none(sound, without)
         total = limit or (len(found) if isinstance(found, Sequence) else None)
         examples = tuple(progress(islice(apart, limit), "checking images", total=total))
@@ -139,7 +143,9 @@ def _accepted(
     return {key: value for key, value in known.items() if key in parameters} | dict(options)
 
 
-def _sound(found: Iterable[Any], where: str, problem: Problem) -> Iterator[Example]:
+def _sound(
+    found: Iterable[Any], where: str, problem: Problem, view: tuple[Window | None, int | None]
+) -> Iterator[Example]:
     if not isinstance(found, Iterable):
         raise DataError(f"{where}: the loader must yield Examples, not return a {type(found).__name__}")
     ids: set[str] = set()
@@ -147,7 +153,11 @@ def _sound(found: Iterable[Any], where: str, problem: Problem) -> Iterator[Examp
     for number, example in enumerate(found):
         if not isinstance(example, Example):
             raise DataError(f"{where}, item {number}: the loader must yield Examples, not {type(example).__name__}")
-        why = trouble(example) or _image_trouble(example, verdicts)
+        why = trouble(example)
+        if why is None:
+            if view != (None, None):
+                example = replace(example, images=tuple(viewed(image, *view) for image in example.images))
+            why = _image_trouble(example, verdicts)
         if why is None and example.id in ids:
             why = "this id appears twice"
         if why is None:

@@ -157,7 +157,7 @@ def _in_colour(values: NDArray[Any]) -> bool:
 def _array(source: Path | io.BytesIO, name: str) -> NDArray[Any]:
     """Mapped where it is a file, so that a slice is read and not the whole."""
     if isinstance(source, Path):
-        values: NDArray[Any] = np.load(source, mmap_mode="r", allow_pickle=False)
+        values: NDArray[Any] = np.lib.format.open_memmap(source, mode="r")
     else:
         source.seek(0)
         version = np.lib.format.read_magic(source)

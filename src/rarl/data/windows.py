@@ -30,6 +30,17 @@ WINDOWS: Mapping[str, tuple[float, float]] = {
 }
 
 
+def parse_window(text: str) -> Window | None:
+    """As it is typed: a name, or "CENTRE,WIDTH"; nothing for an empty one. Errors: DataError."""
+    if "," not in text:
+        return text or None
+    try:
+        centre, width = map(float, text.split(","))
+    except ValueError:
+        raise DataError(f"window {text!r} must be a name, or a centre and a width such as 40,400") from None
+    return centre, width
+
+
 def centre_and_width(window: Window, hounsfield: bool, name: str) -> tuple[float, float]:
     """Of a window by name or by numbers. Errors: DataError for an unknown name, a named one where values are not known
     to be Hounsfield units, or a width below 1."""

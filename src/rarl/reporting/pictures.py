@@ -166,4 +166,5 @@ def _encoded(image: Image, form: str, **options: Any) -> str:
 def _of_run(config: RunConfig, split: str, limit: int | None, sampled: bool) -> _Place:
     data = config.data
     limit = None if data.without else limit  # some of the first were left out, and others took their places
-    return _Place(data.name, split, data.root, limit, config.run.seed, sampled, data.options)
+    options = {**data.options, "window": data.window, "frame": data.frame}
+    return _Place(data.name, split, data.root, limit, config.run.seed, sampled, options)
