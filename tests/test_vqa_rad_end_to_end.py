@@ -14,7 +14,9 @@ CHEAP = ["model.max_vision_tokens=16", "rollout.max_new_tokens=8", "eval.prompts
 
 
 @pytest.mark.skipif(not VQA_RAD.is_dir(), reason=f"no copy of VQA-RAD at {VQA_RAD}; set RARL_VQA_RAD")
-def test_every_question_of_the_official_test_split_gets_one_record(tmp_path: Path) -> None:
+def test_every_question_of_the_official_test_split_gets_one_record(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     overrides = [f'data.root="{VQA_RAD}"', "model.base=tiny", "train.steps=1", "rollout.prompts_per_step=2", *CHEAP]
     config = rarl.RunConfig.load(ROOT / "configs" / "vqa-rad.toml", overrides)
     run = rarl.train(config, out=tmp_path / "run")
@@ -26,3 +28,18 @@ def test_every_question_of_the_official_test_split_gets_one_record(tmp_path: Pat
         assert {record["id"] for record in records} == asked
     assert run.results[0].after.summary.metrics["accuracy"].n == 451
     assert (run.folder / "report.html").stat().st_size < 10_000_000
+    warning = "vqa-rad test: 202 of its 203 images are also in train, which is trained on"
+    assert warning in caplog.text
+    caplog.clear()
+    adapter = str(run.folder / "adapter")
+    few = ["eval.limit=4", "model.max_vision_tokens=16", "rollout.max_new_tokens=8", "eval.baselines=false"]
+    rarl.evaluate(
+        "tiny",
+        adapter=adapter,
+        data="vqa-rad",
+        split="disjoint-test",
+        root=str(VQA_RAD),
+        out=tmp_path / "e",
+        overrides=few,
+    )
+    assert "vqa-rad disjoint-test: 4 of its 4 images are also in train" in caplog.text

@@ -22,7 +22,14 @@ from rarl.engines import NativeEngine
 from rarl.errors import DataError, MemoryShortError
 from rarl.evaluating import evaluate as evaluate
 from rarl.evaluating import evaluate_sets as evaluate_sets
-from rarl.evaluating import evaluate_split, load_questions, load_split, require_evaluable, require_judged
+from rarl.evaluating import (
+    evaluate_split,
+    load_questions,
+    load_split,
+    require_evaluable,
+    require_judged,
+    warn_of_leaks,
+)
 from rarl.evaluation import Summary
 from rarl.exporting import require_joinable, save_adapter
 from rarl.files import NotWrittenError, free_path, require_free, write_json, write_text
@@ -193,6 +200,8 @@ class _Session:
             probed = probe_at_start(examples, config, pool) if probing else None
         splits = config.eval.splits if config.eval.enabled else ()
         evaluations = tuple(load_questions(config, split) for split in splits)
+        for evaluation in evaluations:
+            warn_of_leaks(evaluation, examples)
         if evaluations:
             require_evaluable(pool, config)
         if config.model.adapter:

@@ -16,7 +16,7 @@ from rarl.data import Dataset, load_dataset
 from rarl.data.overlap import fingerprints
 from rarl.draws import Draws
 from rarl.environment import describe_environment
-from rarl.errors import ConfigError, JudgeError, RunFolderError, UnscoredError
+from rarl.errors import ConfigError, JudgeError, RarlError, RunFolderError, UnscoredError
 from rarl.evaluation import Summary, read_records
 from rarl.evaluation import evaluate as evaluate_dataset
 from rarl.evaluation.bert import bert_score
@@ -114,7 +114,10 @@ def evaluate_configs(configs: Mapping[Path, RunConfig], remedy: str = "run this 
         require_evaluable(pool, config)
     if trouble := judge.trouble():
         logger.warning("%s; answers are kept all the same, and judged by a later call", trouble)
-    trained, environment = _trained_with(first.model.adapter), describe_environment()
+    run, environment = _run_of(first.model.adapter), describe_environment()
+    trained = trained_with(run) if run else None
+    if run:
+        _warn_of_leaks(run, datasets, configs)
     with (
         stoppable("records are kept: the same command goes on"),
         threads_for(first.model.base),
@@ -138,10 +141,10 @@ def require_judged(folder: Path, settings: JudgeSection, remedy: str) -> None:
     require_scored(counted, settings.max_unscored, where=str(folder), remedy=remedy)
 
 
-def _trained_with(adapter: str) -> JudgeSection | None:
-    """The judge that an adapter's training was rewarded by, where its run is still around it."""
+def _run_of(adapter: str) -> RunConfig | None:
+    """The configuration that an adapter was trained under, where its run is still around it."""
     path = Path(adapter).resolve().parent / "config.toml"
-    return trained_with(RunConfig.load(path)) if adapter and path.is_file() else None
+    return RunConfig.load(path) if adapter and path.is_file() else None
 
 
 def _config(base: str, adapter: str | None, each: EvalSet, overrides: Sequence[str]) -> RunConfig:
@@ -186,6 +189,28 @@ def load_split(config: RunConfig, split: str, limit: int | None, sampled: bool =
         where, why = dataset.skipped[0]
         logger.warning("%s %s: skipped %d (first: %s: %s)", data.name, split, len(dataset.skipped), where, why)
     return dataset
+
+
+def warn_of_leaks(evaluation: Dataset, train: Dataset) -> None:
+    """A warning where images that are evaluated on are also trained on: the same files, since pixels take long."""
+    here, there = ({image for example in part for image in example.images} for part in (evaluation, train))
+    if shared := len(here & there):
+        told = "%s %s: %d of its %d images are also in %s, which is trained on; see rarl data check"
+        logger.warning(told, evaluation.name, evaluation.split, shared, len(here), train.split)
+
+
+def _warn_of_leaks(trained: RunConfig, evaluations: Mapping[Path, Dataset], configs: Mapping[Path, RunConfig]) -> None:
+    """The same of an adapter whose run is still around it, for evaluations of the data set that it was trained on."""
+    for folder, evaluation in evaluations.items():
+        if evaluation.name == trained.data.name:
+            asked = configs[folder].data
+            data = trained.data.model_copy(update={"root": asked.root, "on_error": "skip"})
+            try:
+                train = load_split(trained.model_copy(update={"data": data}), data.split, data.limit)
+            except RarlError:
+                logger.info("%s %s cannot be loaded: its images are not compared", data.name, data.split)
+            else:
+                warn_of_leaks(evaluation, train)
 
 
 def template_of(pool: Pool, config: RunConfig) -> Template:

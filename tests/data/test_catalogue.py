@@ -2,7 +2,7 @@ import pytest
 
 from rarl import registry
 from rarl.data import silvar_med
-from rarl.data.catalogue import catalogue
+from rarl.data.catalogue import catalogue, splits_to_check
 from rarl.errors import DataError
 
 
@@ -29,3 +29,10 @@ def test_a_number_that_is_not_known_is_none() -> None:
 def test_a_set_of_ones_own_has_a_name_only(monkeypatch) -> None:
     monkeypatch.setitem(registry.datasets._registered, "mine", lambda split: [])
     assert catalogue()["mine"] == {}
+
+
+def test_splits_that_are_checked_together(monkeypatch) -> None:
+    monkeypatch.setitem(registry.datasets._registered, "mine", lambda split: [])
+    assert splits_to_check("vqa-rad") == ["train", "test"]
+    assert splits_to_check("slake") == ["train", "validation", "test"]
+    assert splits_to_check("mine") == splits_to_check("own.py:load") == ["train"]

@@ -324,3 +324,15 @@ def test_the_real_set_with_a_lost_image(tmp_path: Path) -> None:
     data = load(str(tmp_path), on_error="skip")
     assert len(data) + len(data.skipped) == 1797
     assert {item.split("/")[-1].split()[0] for _, item in data.skipped} == {"synpic54610.jpg"}
+
+
+@real
+def test_the_official_test_split_shares_all_but_one_of_its_images(tmp_path: Path) -> None:
+    out = tmp_path / "found.json"
+    result = CliRunner().invoke(app, ["data", "check", "vqa-rad", "--root", str(REAL), "--json", str(out)])
+    assert result.exit_code == 0, result.output
+    assert "202 of 203" in result.output
+    [pair] = json.loads(out.read_text())["pairs"]
+    assert (pair["of"], pair["within"]) == ("vqa-rad test", "vqa-rad train")
+    assert (pair["images"], pair["of_images"], pair["near_images"]) == (202, 203, 0)
+    assert (pair["examples"], pair["of_examples"]) == (446, 451)

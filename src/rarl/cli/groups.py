@@ -52,6 +52,40 @@ def show_data(
         print_table(table)
 
 
+@data_app.command("check")
+def check_data(
+    name: Annotated[str, typer.Argument(help="A data set, or file.py:function.")],
+    split: Annotated[
+        list[str] | None, typer.Option(help="A split; again for several, train first [default: its own].")
+    ] = None,
+    root: Root = "",
+    against: Annotated[str, typer.Option(metavar="NAME", help="A data set that should share nothing with it.")] = "",
+    against_split: Annotated[list[str] | None, typer.Option(help="Its split; again for several.")] = None,
+    against_root: Root = "",
+    out: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="All that was found, as JSON.")] = None,
+) -> None:
+    """Damage, duplicates, contradictions and leaks, within a data set, between its splits and against another."""
+    if out is not None and out.exists():
+        raise RunFolderError(f"{out} exists; nothing is written over: give another file")
+    with starting():
+        from rarl.data import load_dataset
+        from rarl.data.catalogue import splits_to_check
+        from rarl.data.quality import check_sets
+        from rarl.reporting import quality_tables
+
+    asked = [(name, each, root) for each in split or splits_to_check(name)]
+    if against:
+        asked += [(against, each, against_root) for each in against_split or splits_to_check(against)]
+    parts = [load_dataset(each, split=part, root=place, on_error="skip") for each, part, place in asked]
+    found = check_sets(parts)
+    for table in quality_tables(found):
+        print_table(table)
+    if out is not None:
+        from rarl.files import write_json
+
+        write_json(out, found.to_json())
+
+
 @bench_app.command("step")
 def bench_step(
     shape: Annotated[str, typer.Option(help="tiny, mid or qwen2-vl-2b: random weights of that shape.")] = "tiny",

@@ -6,6 +6,7 @@ import tomllib
 from importlib.resources import files
 from typing import Any
 
+from rarl.data.splits import SHARES
 from rarl.registry import datasets
 
 
@@ -19,3 +20,8 @@ def catalogue() -> dict[str, dict[str, Any]]:
         sizes = described["questions"].items()
         described["questions"] = {split: None if size == "not known" else size for split, size in sizes}
     return {name: known.get(name, {}) for name in datasets.names()}
+
+
+def splits_to_check(name: str) -> list[str]:
+    """Those of a data set that are meant to be used together, train first; of somebody's own, train alone."""
+    return [split for split in catalogue().get(name, {}).get("questions", {}) if split not in SHARES] or ["train"]

@@ -5,14 +5,22 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache
+from typing import TYPE_CHECKING
 
 from rarl.terminal import progress
 from rarl.types import Example, ImageSource
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 
 def fingerprint(image: ImageSource) -> str:
     """Equal for images of equal size and pixels. Errors: DataError."""
-    pixels = image.read()
+    return fingerprint_of(image.read())
+
+
+def fingerprint_of(pixels: Image) -> str:
+    """That of an image in 8-bit RGB."""
     return hashlib.sha256(f"{pixels.size}".encode() + pixels.tobytes()).hexdigest()
 
 

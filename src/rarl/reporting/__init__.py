@@ -3,6 +3,7 @@
 from rarl.reporting.comparing import comparison_notes, comparison_tables, comparison_text
 from rarl.reporting.conclusions import of_guards
 from rarl.reporting.page import write_report
+from rarl.reporting.quality import quality_tables
 from rarl.reporting.results import Result, read_results
 from rarl.reporting.tables import (
     calibration_table,
@@ -22,6 +23,7 @@ __all__ = [
     "dataset_tables",
     "headline_table",
     "of_guards",
+    "quality_tables",
     "read_results",
     "scored_table",
     "step_table",
