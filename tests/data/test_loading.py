@@ -1,5 +1,6 @@
 import io
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from published_sets import picture
 from rarl import registry
-from rarl.data import Dataset, FileImage, load_dataset
+from rarl.data import BytesImage, Dataset, FileImage, load_dataset
 from rarl.errors import DataError, RarlError
 from rarl.types import Example, ImageSource
 
@@ -234,3 +236,52 @@ def test_an_example_that_cannot_be_used_is_skipped_and_listed(register: Register
     [(where, why)] = found.skipped
     assert "'bad'" in where
     assert "<|im_end|>" in why
+
+
+class Watched(BytesImage):
+    """Says in which thread, and how often, it was looked at."""
+
+    def check(self) -> None:
+        looked_at.append((self.name, threading.current_thread() is threading.main_thread()))
+        super().check()
+
+
+class TheirOwn:
+    name = "theirs"
+
+    def read(self) -> Image.Image:
+        raise AssertionError("a check is enough")
+
+    def check(self) -> None:
+        looked_at.append((self.name, threading.current_thread() is threading.main_thread()))
+
+
+looked_at: list[tuple[str, bool]] = []
+
+
+def test_images_are_decoded_ahead_each_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at.clear()
+    own, shared = TheirOwn(), Watched(picture(200), "shared")
+    images = [shared, *(Watched(picture(n), f"{n}") for n in range(100)), own, shared]
+    asked = [Example(f"{n}", "c", (image,), "Is it?", "yes") for n, image in enumerate(images)]
+    monkeypatch.setitem(registry.datasets._registered, "watched", lambda split: iter(asked))
+    found = load_dataset("watched")
+    assert list(found) == asked
+    assert sorted(name for name, _ in looked_at) == sorted(["shared", "theirs", *map(str, range(100))])
+    assert {name for name, main in looked_at if main} == {"theirs"}, "somebody's own images may not bear threads"
+
+
+def test_no_row_beyond_the_limit_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+
+    def rows(split: str) -> Iterator[Example]:
+        for n in range(10):
+            taken.append(n)
+            image = BytesImage(picture(n) if n != 1 else b"damaged", f"{n}")
+            yield Example(f"{n}", "c", (image,), "Is it?", "yes")
+
+    monkeypatch.setitem(registry.datasets._registered, "rows", rows)
+    found = load_dataset("rows", limit=3, on_error="skip")
+    assert [example.id for example in found] == ["0", "2", "3"]
+    assert taken == [0, 1, 2, 3]
+    assert len(found.skipped) == 1

@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from warnings import catch_warnings, simplefilter
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from rarl.data.limits import MAX_BYTES, require_size
+from rarl.data.quiet import quiet
 from rarl.data.windows import Floats, Window, centre_and_width, grey, stretched, windowed
 from rarl.errors import DataError, RarlError
 from rarl.extras import needed_for
@@ -214,11 +214,8 @@ def _warn_of_text(name: str) -> None:
 @contextmanager
 def _told(name: str) -> Iterator[None]:
     """pydicom's own words may repeat what a header holds, so they are kept to ourselves."""
-    theirs = logging.getLogger("pydicom")
-    before, theirs.disabled = theirs.disabled, True
     try:
-        with catch_warnings():
-            simplefilter("ignore")
+        with quiet():
             yield
     except RarlError:
         raise
@@ -228,5 +225,3 @@ def _told(name: str) -> Iterator[None]:
         raise DataError(f"{name} cannot be read: {error.strerror or type(error).__name__}") from None
     except Exception as error:  # noqa: BLE001, nobody foresees what damage leads to
         raise DataError(f"{name} cannot be read as a DICOM image ({type(error).__name__}): it is damaged") from None
-    finally:
-        theirs.disabled = before

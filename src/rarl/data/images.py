@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from rarl.data import dicom, volumes
 from rarl.data.archives import member
 from rarl.data.limits import MAX_PIXELS, require_size
+from rarl.data.quiet import quiet
 from rarl.data.windows import Window
 from rarl.errors import DataError
 from rarl.types import ImageSource
@@ -108,6 +108,9 @@ class ZippedImage:
         _check(member(self.archive, self.member), f"{self.archive}/{self.member}", self.window, self.frame)
 
 
+FILES = (FileImage, BytesImage, ZippedImage)  # safe to read in several threads, as somebody's own may not be
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
     """Any image as a viewer would show it, in 8-bit RGB.
 
@@ -153,7 +156,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 def viewed(image: ImageSource, window: Window | None, frame: int | None) -> ImageSource:
     """The same image by this window and frame. Errors: DataError for one that a program draws."""
-    if isinstance(image, FileImage | BytesImage | ZippedImage):
+    if isinstance(image, FILES):
         return replace(image, window=window, frame=frame)
     raise DataError("data.window and data.frame are for image files, and this data set draws its own")
 
@@ -244,12 +247,10 @@ def _head(source: Path | io.BytesIO) -> bytes:
 @contextmanager
 def _opened(source: Path | io.BytesIO, name: str) -> Iterator[Image.Image]:
     try:
-        with warnings.catch_warnings():
-            # Odd tags are no news, and for large images the limit below is the stricter one.
-            warnings.filterwarnings("ignore", module=r"PIL\.")
-            with Image.open(source, formats=FORMATS) as image:
-                require_size(*image.size, name)
-                yield image
+        # Of Pillow's warnings odd tags are no news, and for large images the limit below is the stricter one.
+        with quiet(), Image.open(source, formats=FORMATS) as image:
+            require_size(*image.size, name)
+            yield image
     except FileNotFoundError:
         raise DataError(f"{name} does not exist") from None
     except UnidentifiedImageError:

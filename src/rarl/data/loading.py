@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import math
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,12 +15,14 @@ from rarl.data.checking import trouble
 from rarl.data.images import Checkable, viewed
 from rarl.data.overlap import sharing_none
 from rarl.data.windows import Window
+from rarl.data.workers import Workers
 from rarl.draws import Draws
 from rarl.errors import DataError, RarlError
 from rarl.registry import datasets, nearest, told
 from rarl.terminal import progress
-from rarl.types import Example
+from rarl.types import Example, ImageSource
 
+AHEAD = 64  # examples whose images are decoded before they are asked for
 SAMPLE = Draws(0).at("sample")  # of no run's seed: runs are compared on the same questions
 
 
@@ -95,7 +99,8 @@ def load_dataset(
     with _failures_told(name, split):
         found = loader(split, **accepted)
         shuffled = _Shuffled(found) if sampled and isinstance(found, Iterable) else None
-        sound = _sound(found if shuffled is None else shuffled.items, f"{name} {split}", problem, (window, frame))
+        items = found if shuffled is None else shuffled.items
+        sound = _sound(items, f"{name} {split}", problem, (window, frame), None if without else limit)
         apart, overlapping = sharing_none(sound, without)
         total = limit or (len(found) if isinstance(found, Sequence) else None)
         examples = tuple(progress(islice(apart, limit), "checking images", total=total))
@@ -144,42 +149,51 @@ def _accepted(
 
 
 def _sound(
-    found: Iterable[Any], where: str, problem: Problem, view: tuple[Window | None, int | None]
+    found: Iterable[Any], where: str, problem: Problem, view: tuple[Window | None, int | None], limit: int | None
 ) -> Iterator[Example]:
+    """The examples that can be used, at most `limit`. Images of the next ones are decoded meanwhile, each once."""
     if not isinstance(found, Iterable):
         raise DataError(f"{where}: the loader must yield Examples, not return a {type(found).__name__}")
     ids: set[str] = set()
-    verdicts: dict[Checkable, str | None] = {}
-    for number, example in enumerate(found):
-        if not isinstance(example, Example):
-            raise DataError(f"{where}, item {number}: the loader must yield Examples, not {type(example).__name__}")
-        why = trouble(example)
-        if why is None:
-            if view != (None, None):
-                example = replace(example, images=tuple(viewed(image, *view) for image in example.images))
-            why = _image_trouble(example, verdicts)
-        if why is None and example.id in ids:
-            why = "this id appears twice"
-        if why is None:
-            ids.add(example.id)
-            yield example
-        else:
-            problem(f"{where}, row {example.id!r}", why)
+    verdicts: dict[ImageSource, Callable[[], str | None]] = {}
+    waiting: deque[tuple[Example, str | None]] = deque()
+    left = math.inf if limit is None else limit
+    items = enumerate(found)
+    with Workers() as pool:
+        while left:
+            # No row is looked at that may not be needed: its trouble would be nobody's.
+            for number, item in islice(items, int(min(AHEAD, left)) - len(waiting)):
+                if not isinstance(item, Example):
+                    raise DataError(
+                        f"{where}, item {number}: the loader must yield Examples, not {type(item).__name__}"
+                    )
+                why = trouble(item)
+                if why is None and view != (None, None):
+                    item = replace(item, images=tuple(viewed(image, *view) for image in item.images))
+                for image in item.images if why is None else ():
+                    if image not in verdicts:
+                        verdicts[image] = pool.begin(_refusal, image)
+                waiting.append((item, why))
+            if not waiting:
+                return
+            example, why = waiting.popleft()
+            if why is None:
+                said = (verdicts[image]() for image in example.images)
+                why = next(filter(None, said), None)
+            if why is None and example.id in ids:
+                why = "this id appears twice"
+            if why is None:
+                ids.add(example.id)
+                left -= 1
+                yield example
+            else:
+                problem(f"{where}, row {example.id!r}", why)
 
 
-def _image_trouble(example: Example, verdicts: dict[Checkable, str | None]) -> str | None:
-    for image in example.images:
-        if isinstance(image, Checkable):
-            if image not in verdicts:
-                verdicts[image] = _refusal(image)
-            if verdicts[image] is not None:
-                return verdicts[image]
-    return None
-
-
-def _refusal(image: Checkable) -> str | None:
+def _refusal(image: ImageSource) -> str | None:
     try:
-        image.check()
+        if isinstance(image, Checkable):
+            image.check()
     except DataError as error:
         return str(error)
     return None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any, TypeVar
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 from rarl.data.identifiers import Suspect, suspects
 from rarl.data.loading import Dataset
 from rarl.data.overlap import fingerprint_of
+from rarl.data.workers import Workers
 from rarl.errors import DataError
 from rarl.extras import needed_for
 from rarl.grading import grade
@@ -129,9 +128,10 @@ def _label(part: Dataset) -> str:
 def _prints(sources: Sequence[ImageSource]) -> tuple[dict[ImageSource, _Print], dict[ImageSource, str]]:
     """Of every image, or why it can't be read."""
     prints, broken = {}, {}
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(_print, sources)
-        for source, each in progress(zip(sources, found, strict=True), "reading images", total=len(sources)):
+    with Workers() as pool:
+        begun = [(source, pool.begin(_print, source)) for source in sources]
+        for source, result in progress(begun, "reading images", total=len(sources)):
+            each = result()
             if isinstance(each, _Print):
                 prints[source] = each
             else:
