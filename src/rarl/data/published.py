@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -95,6 +97,14 @@ def read_table(path: Path) -> list[Values]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError(f"{path} must hold a list of objects, one a question")
     return rows
+
+
+def read_csv(path: Path) -> list[Values]:
+    """The rows of a table with a header; what lies beyond it stands under None. DataError where it can't be read."""
+    try:
+        return list(csv.DictReader(io.StringIO(read_utf8(path), newline="")))
+    except csv.Error as error:
+        raise DataError(f"{path} is not a CSV file ({error}); write it again") from None
 
 
 def read_utf8(path: Path) -> str:

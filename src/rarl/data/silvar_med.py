@@ -5,8 +5,6 @@ Its layout isn't documented, so a table is read in any common form, and the name
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,8 +20,8 @@ from rarl.data.published import (
     label,
     needs,
     numbered,
+    read_csv,
     read_table,
-    read_utf8,
     right_answers,
     text,
 )
@@ -62,7 +60,7 @@ def load(
     if not root:
         raise DataError(f"silvar-med is not on the hub; pass data.root, a folder with {LAYOUT}")
     path = _table(folder_at(root, LAYOUT))
-    table = _read_csv(path) if path.suffix.lower() == ".csv" else read_table(path)
+    table = read_csv(path) if path.suffix.lower() == ".csv" else read_table(path)
     if not table:
         raise DataError(f"{path} has no rows; it needs the columns {', '.join(columns.values())}, and a row a question")
     lists = any("answers" in row for row in table)
@@ -116,13 +114,6 @@ def _table(place: Path) -> Path:
         names = f" ({', '.join(path.name for path in found)})" if found else ""
         raise DataError(f"data.root: {place} holds {len(found)} tables{names}; give {LAYOUT}, or the table itself")
     return found[0]
-
-
-def _read_csv(path: Path) -> list[Values]:
-    try:
-        return list(csv.DictReader(io.StringIO(read_utf8(path), newline="")))
-    except csv.Error as error:
-        raise DataError(f"{path} is not a CSV file ({error}); write it again") from None
 
 
 def _example(row: Values, images: ImageFolder) -> Example:
