@@ -133,6 +133,7 @@ datasets: Registry[Callable[..., Any]] = Registry(
     "data set",
     {
         "phantom": "rarl.data.phantom:load",
+        "table": "rarl.data.own:load",
         "vqa-rad": "rarl.data.vqa_rad:load",
         "slake": "rarl.data.slake:load",
         "pathvqa": "rarl.data.pathvqa:load",

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rarl.cli.shared import Root, app, print_rows, print_table
+from rarl.cli.shared import Options, Root, app, data_options, print_rows, print_table
 from rarl.errors import RunFolderError
 from rarl.terminal import starting
 
@@ -42,13 +42,14 @@ def show_data(
     name: Annotated[str, typer.Argument(help="A data set, or file.py:function.")],
     split: Annotated[str, typer.Option(help="Its split.")],
     root: Root = "",
+    option: Options = None,
     number: Annotated[int, typer.Option("-n", help="How many examples to show.")] = 5,
 ) -> None:
     """Count the examples of a split, and show some."""
     from rarl.data import load_dataset
     from rarl.reporting import dataset_tables
 
-    for table in dataset_tables(load_dataset(name, split=split, root=root), number):
+    for table in dataset_tables(load_dataset(name, split=split, root=root, **data_options(option)), number):
         print_table(table)
 
 
@@ -59,6 +60,7 @@ def check_data(
         list[str] | None, typer.Option(help="A split; again for several, train first [default: its own].")
     ] = None,
     root: Root = "",
+    option: Options = None,
     against: Annotated[str, typer.Option(metavar="NAME", help="A data set that should share nothing with it.")] = "",
     against_split: Annotated[list[str] | None, typer.Option(help="Its split; again for several.")] = None,
     against_root: Root = "",
@@ -73,10 +75,15 @@ def check_data(
         from rarl.data.quality import check_sets
         from rarl.reporting import quality_tables
 
-    asked = [(name, each, root) for each in split or splits_to_check(name)]
+    options = data_options(option)
+    parts = [
+        load_dataset(name, split=part, root=root, on_error="skip", **options) for part in split or splits_to_check(name)
+    ]
     if against:
-        asked += [(against, each, against_root) for each in against_split or splits_to_check(against)]
-    parts = [load_dataset(each, split=part, root=place, on_error="skip") for each, part, place in asked]
+        parts += [
+            load_dataset(against, split=part, root=against_root, on_error="skip")
+            for part in against_split or splits_to_check(against)
+        ]
     found = check_sets(parts)
     for table in quality_tables(found):
         print_table(table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,6 +29,16 @@ Out = Annotated[Path | None, typer.Option(help="The folder to write; must be new
 Base = Annotated[str, typer.Option(help='Hub id or folder of the base model, or "tiny".')]
 Adapter = Annotated[str | None, typer.Option(help="Folder of a LoRA adapter in PEFT's format.")]
 Root = Annotated[str, typer.Option(help="Where the data set's files are, if it needs any.")]
+Options = Annotated[
+    list[str] | None, typer.Option("--option", metavar="KEY=VALUE", help="As of data.options; again for several.")
+]
+
+
+def data_options(given: Sequence[str] | None) -> dict[str, Any]:
+    """What `--option` says, as `--set data.options.` would read it. Errors: ConfigError."""
+    from rarl.config import RunConfig
+
+    return RunConfig().override([f"data.options.{each}" for each in given or ()]).data.options
 
 
 def load_config(path: Path, overrides: Sequence[str] | None) -> RunConfig:

@@ -91,9 +91,9 @@ def read_table(path: Path) -> list[Values]:
     content = read_utf8(path)
     if path.suffix.lower() == ".jsonl":
         lines = enumerate(content.split("\n"), start=1)
-        rows = [_parsed(line, path, number) for number, line in lines if line.strip()]
+        rows = [parsed_json(line, path, number) for number, line in lines if line.strip()]
     else:
-        rows = _parsed(content, path)
+        rows = parsed_json(content, path)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError(f"{path} must hold a list of objects, one a question")
     return rows
@@ -117,7 +117,7 @@ def read_utf8(path: Path) -> str:
         raise DataError(f"{path} is not UTF-8 text; save it as that") from None
 
 
-def _parsed(content: str, path: Path, line: int = 1) -> Any:
+def parsed_json(content: str, path: Path, line: int = 1) -> Any:
     """The JSON that a file holds from a line on. DataError where it is none, or can't be read."""
     try:
         return json.loads(content)

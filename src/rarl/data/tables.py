@@ -1,0 +1,143 @@
+"""The rows of a table in any of the usual formats, one after the other: a large one is not held in memory."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+
+from rarl.data.loading import Problem
+from rarl.data.published import Values, parsed_json, read_table
+from rarl.errors import DataError
+from rarl.extras import needed_for
+
+FORMS = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
+SAVED = ("dataset_dict.json", "state.json")  # in a folder that `datasets` wrote
+BATCH = 256  # rows of a parquet file at a time
+
+
+def find_table(place: Path) -> Path:
+    """The table itself, a folder that `datasets` saved, or the only table in a folder. Errors: DataError."""
+    if any((place / name).is_file() for name in SAVED):
+        return place
+    if place.is_file():
+        if place.suffix.lower() not in FORMS:
+            raise DataError(f"data.root: {place} is no table; write it as {', '.join(FORMS)}")
+        return place
+    found = sorted(path for path in place.iterdir() if path.suffix.lower() in FORMS)
+    if len(found) != 1:
+        names = f" ({', '.join(path.name for path in found[:5])})" if found else ""
+        raise DataError(f"data.root: {place} holds {len(found)} tables{names}; give the table itself")
+    return found[0]
+
+
+def rows_of(path: Path, split: str, problem: Problem) -> tuple[Sequence[str], Iterator[tuple[str, Values]]]:
+    """The names of the columns, and each row with where it stands; rows that can't be read go to `problem`.
+
+    `split` chooses among those of a folder that `datasets` saved; the rows of a file are all there. Errors: DataError.
+    """
+    form = path.suffix.lower()
+    if path.is_dir():
+        return _saved(path, split)
+    if form == ".parquet":
+        return _parquet(path)
+    if form in (".csv", ".tsv"):
+        return _separated(path, problem)
+    rows = _lines(path, problem) if form == ".jsonl" else _whole(path)
+    first = list(_first(rows))
+    return [str(name) for _, row in first for name in row], chain(first, rows)
+
+
+def _first(rows: Iterator[tuple[str, Values]]) -> Iterable[tuple[str, Values]]:
+    return [row] if (row := next(rows, None)) else []
+
+
+def _whole(path: Path) -> Iterator[tuple[str, Values]]:
+    return ((f"{path}, row {number}", row) for number, row in enumerate(read_table(path)))
+
+
+def _lines(path: Path, problem: Problem) -> Iterator[tuple[str, Values]]:
+    with _told(path), path.open(encoding="utf-8-sig", newline="\n") as file:
+        for number, line in enumerate(file, start=1):
+            where = f"{path}, line {number}"
+            if not line.strip():
+                continue
+            try:
+                row = parsed_json(line, path, number)
+            except DataError as error:
+                problem(where, str(error))
+                continue
+            if isinstance(row, dict):
+                yield where, row
+            else:
+                problem(where, "it is no object {..}")
+
+
+def _separated(path: Path, problem: Problem) -> tuple[Sequence[str], Iterator[tuple[str, Values]]]:
+    with _told(path), path.open(encoding="utf-8-sig", newline="") as file:
+        header = file.readline()
+    comma = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=header.count)  # ";" is Excel's in many countries
+    columns = next(csv.reader([header.strip()], delimiter=comma), [])
+    return columns, _records(path, columns, comma, problem)
+
+
+def _records(path: Path, columns: Sequence[str], comma: str, problem: Problem) -> Iterator[tuple[str, Values]]:
+    with _told(path), path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, delimiter=comma)
+        next(reader, None)
+        for number, cells in enumerate(reader):
+            where = f"{path}, row {number}"
+            if len(cells) == len(columns):
+                yield where, dict(zip(columns, cells, strict=True))
+            elif any(cells):
+                problem(where, f"it has {len(cells)} fields, the header {len(columns)}; quote fields with a {comma!r}")
+
+
+def _parquet(path: Path) -> tuple[Sequence[str], Iterator[tuple[str, Values]]]:
+    with needed_for(f"reading {path}"):
+        from pyarrow import parquet
+    with _told(path):
+        table = parquet.ParquetFile(path)
+
+    def rows() -> Iterator[tuple[str, Values]]:
+        number = 0
+        with _told(path):
+            for batch in table.iter_batches(batch_size=BATCH):
+                for row in batch.to_pylist():
+                    yield f"{path}, row {number}", row
+                    number += 1
+
+    return table.schema_arrow.names, rows()
+
+
+def _saved(folder: Path, split: str) -> tuple[Sequence[str], Iterator[tuple[str, Values]]]:
+    with needed_for(f"reading {folder}"):
+        import datasets
+    with _told(folder):
+        saved = datasets.load_from_disk(str(folder))
+    if isinstance(saved, datasets.DatasetDict):
+        if split not in saved:
+            raise DataError(f"{folder} has no split {split!r}; it has {', '.join(saved)}")
+        saved = saved[split]
+    for name, feature in saved.features.items():
+        if isinstance(feature, datasets.Image):
+            saved = saved.cast_column(name, datasets.Image(decode=False))
+    return saved.column_names, ((f"{folder}, row {number}", row) for number, row in enumerate(saved))
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What reading a damaged file raises, as a DataError."""
+    try:
+        yield
+    except DataError:
+        raise
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not UTF-8 text; save it as that") from None
+    except csv.Error as error:
+        raise DataError(f"{path} is not a table of separated values ({error}); write it again") from None
+    except (OSError, ValueError) as error:  # pyarrow's are ValueErrors
+        reason = next(iter(str(getattr(error, "strerror", None) or error).splitlines()), type(error).__name__)
+        raise DataError(f"{path} cannot be read ({reason}); write it again") from None
