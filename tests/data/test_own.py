@@ -93,6 +93,27 @@ def test_columns_that_are_not_there(root: Path, columns: dict[str, str], why: st
         loaded(root, columns=columns)
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"columns": 3}, r"data\.options\.columns must name columns by field"),
+        ({"columns": {"image": 3}}, r"data\.options\.columns must name columns by field"),
+        ({"images": 3}, r"data\.options\.images must be a text \(got 3\)"),
+        ({"separator": None}, r"data\.options\.separator must be a text \(got None\)"),
+    ],
+)
+def test_options_of_other_types(root: Path, options: dict[str, Any], why: str) -> None:
+    write_lines(root / "t.jsonl", ROWS)
+    with pytest.raises(DataError, match=why):
+        loaded(root, **options)
+
+
+def test_two_columns_of_one_name(root: Path) -> None:
+    (root / "t.csv").write_text("image,image,question,answer\na.png,b.png,Is it?,yes\n")
+    with pytest.raises(DataError, match="has several columns 'image'"):
+        loaded(root)
+
+
 def test_several_images_answers_and_options(root: Path) -> None:
     rows = [
         {"image": "a.png; b.png", "question": "Which grew?", "answer": '["left lobe", "left"]', "options": ""},

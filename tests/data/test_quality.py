@@ -156,3 +156,11 @@ def test_few_or_no_images(images: tuple[str, ...]) -> None:
     found = check_sets([split(example("a", stored(scan(1), images[0]) if images else None))])
     assert found.sets[0].images == len(images)
     assert found.pairs == []
+
+
+def test_the_recorded_speed_is_that_of_the_page() -> None:
+    root = Path(__file__).parents[2]
+    found = json.loads((root / "benchmarks" / "results" / "data-check.json").read_text())
+    assert (found["images"], found["side"], found["cores"]) == (10_000, 512, 2)
+    assert found["seconds"] < 60
+    assert f"take {found['seconds']:.0f} s on two cores" in (root / "docs" / "data-check.md").read_text()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import string
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
@@ -70,9 +71,10 @@ def load(
     """
     if not root:
         raise DataError(f"table needs data.root, {LAYOUT}")
+    columns = _checked({} if columns is None else columns, images, separator)
     path = find_table(folder_at(root, LAYOUT))
     names, rows = rows_of(path, split, problem)
-    known = _columns(columns or {}, names, path)
+    known = _columns(columns, names, path)
     pictures = _pictures(images, path)
     asked = (each for where, row in rows for each in _asked(where, row, known))
     numbered = ((number, each) for number, each in enumerate(asked))
@@ -94,6 +96,18 @@ def load(
             yield example
 
 
+def _checked(columns: Any, images: Any, separator: Any) -> Mapping[str, str]:
+    """The columns as given. DataError for options of another type."""
+    if not isinstance(columns, Mapping) or not all(isinstance(column, str) for column in columns.values()):
+        raise DataError(
+            f'data.options.columns must name columns by field, as {{ question = "Frage" }} (got {columns!r})'
+        )
+    for name, given in (("images", images), ("separator", separator)):
+        if not isinstance(given, str):
+            raise DataError(f"data.options.{name} must be a text (got {given!r})")
+    return columns
+
+
 def _columns(given: Mapping[str, str], there: Sequence[str], path: Path) -> dict[str, str]:
     """The column of each field. DataError for unknown fields, and for columns that are missing.
 
@@ -105,6 +119,8 @@ def _columns(given: Mapping[str, str], there: Sequence[str], path: Path) -> dict
             raise DataError(f"data.options.columns: unknown field {name!r}{nearest(name, FIELDS)}")
         if there and column not in there and not (loose and name not in NEEDED):
             raise DataError(f"{path} has no column {column!r}{nearest(str(column), there)} It has: {', '.join(there)}")
+    if twice := [column for column, count in Counter(there).items() if count > 1]:
+        raise DataError(f"{path} has several columns {twice[0]!r}; give each a name of its own")
     known = {name: name for name in FIELDS} | dict(given)
     if "images" in there and known["image"] not in there:
         known["image"] = "images"
