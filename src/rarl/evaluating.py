@@ -168,7 +168,8 @@ def load_split(config: RunConfig, split: str, limit: int | None, sampled: bool =
     data, other = config.data, config.data.without
     known: frozenset[str] = frozenset()
     if other:
-        known = fingerprints(load_dataset(other.name, split=other.split, root=other.root, **other.options))
+        images = fingerprints(load_dataset(other.name, split=other.split, root=other.root, **other.options))
+        known = frozenset(images.values())
     dataset = load_dataset(
         data.name,
         split=split,

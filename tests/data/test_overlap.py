@@ -35,7 +35,7 @@ def test_a_fingerprint_is_that_of_the_pixels(tmp_path: Path) -> None:
 
 
 def test_examples_that_share_any_image_are_told_apart() -> None:
-    known = fingerprints([example("theirs", stored(drawn(1)), stored(drawn(2)))])
+    known = fingerprints([example("theirs", stored(drawn(1)), stored(drawn(2)))]).values()
     assert len(known) == 2
     mine = [
         example("first", stored(drawn(3))),

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rarl.cli.shared import Options, Root, app, data_options, print_rows, print_table
 from rarl.errors import RunFolderError
+from rarl.files import require_free
 from rarl.terminal import starting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rarl.data import Dataset
+    from rarl.types import Example
+
+Name = Annotated[str, typer.Argument(help="A data set, or file.py:function.")]
+Splits = Annotated[list[str] | None, typer.Option("--split", help="A split; again for several [default: its own].")]
+NewFolder = Annotated[Path, typer.Option("--out", help="The folder to write; must be new or empty.")]
+Form = Annotated[
+    str,
+    typer.Option("--to", metavar="FORMAT", help="jsonl, csv, tsv, parquet, datasets, llava, swift or trl."),
+]
+OnError = Annotated[
+    str, typer.Option(metavar="raise|skip", help="At a row that cannot be used: stop, or leave it out and name it.")
+]
 
 data_app = typer.Typer(help="Look at data sets.", no_args_is_help=True)
 bench_app = typer.Typer(help="Measure time and memory.", no_args_is_help=True)
@@ -39,7 +57,7 @@ def list_data(
 
 @data_app.command("show")
 def show_data(
-    name: Annotated[str, typer.Argument(help="A data set, or file.py:function.")],
+    name: Name,
     split: Annotated[str, typer.Option(help="Its split.")],
     root: Root = "",
     option: Options = None,
@@ -55,7 +73,7 @@ def show_data(
 
 @data_app.command("check")
 def check_data(
-    name: Annotated[str, typer.Argument(help="A data set, or file.py:function.")],
+    name: Name,
     split: Annotated[
         list[str] | None, typer.Option(help="A split; again for several, train first [default: its own].")
     ] = None,
@@ -70,20 +88,12 @@ def check_data(
     if out is not None and out.exists():
         raise RunFolderError(f"{out} exists; nothing is written over: give another file")
     with starting():
-        from rarl.data import load_dataset
-        from rarl.data.catalogue import splits_to_check
         from rarl.data.quality import check_sets
         from rarl.reporting import quality_tables
 
-    options = data_options(option)
-    parts = [
-        load_dataset(name, split=part, root=root, on_error="skip", **options) for part in split or splits_to_check(name)
-    ]
+    parts = [*_loaded(name, split, root, option, "skip").values()]
     if against:
-        parts += [
-            load_dataset(against, split=part, root=against_root, on_error="skip")
-            for part in against_split or splits_to_check(against)
-        ]
+        parts += _loaded(against, against_split, against_root, None, "skip").values()
     found = check_sets(parts)
     for table in quality_tables(found):
         print_table(table)
@@ -91,6 +101,79 @@ def check_data(
         from rarl.files import write_json
 
         write_json(out, found.to_json())
+
+
+@data_app.command("convert")
+def convert_data(
+    name: Name,
+    out: NewFolder,
+    to: Form = "jsonl",
+    split: Splits = None,
+    root: Root = "",
+    option: Options = None,
+    on_error: OnError = "raise",
+) -> None:
+    """Write a data set as tables and images that other tools read."""
+    from rarl.data.writing import require_form
+
+    require_form(to)
+    require_free(out)
+    parts = _loaded(name, split, root, option, on_error)
+    _write(parts, parts.values(), out, to)
+
+
+@data_app.command("split")
+def split_data(
+    name: Name,
+    out: NewFolder,
+    share: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SPLIT=PART", help="A split to make; again for each [default: train=0.8, test=0.2]."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the draw: equal data and seed give equal splits.")] = 0,
+    to: Form = "jsonl",
+    split: Splits = None,
+    root: Root = "",
+    option: Options = None,
+    on_error: OnError = "raise",
+) -> None:
+    """Divide a data set anew, no patient and no image in two splits, and write it as convert does."""
+    from rarl.data.splitting import parsed_shares, split_apart, together
+    from rarl.data.writing import require_form
+    from rarl.draws import Draws
+
+    require_form(to)
+    require_free(out)
+    shares = parsed_shares(share or ("train=0.8", "test=0.2"))
+    parts = _loaded(name, split, root, option, on_error)
+    _write(split_apart(together(parts), shares, Draws(seed).at("split")), parts.values(), out, to)
+
+
+def _loaded(
+    name: str, splits: Sequence[str] | None, root: str, option: Sequence[str] | None, on_error: str
+) -> dict[str, Dataset]:
+    from rarl.data import load_dataset
+    from rarl.data.catalogue import splits_to_check
+
+    options = data_options(option)
+    return {
+        split: load_dataset(name, split=split, root=root, on_error=on_error, **options)
+        for split in splits or splits_to_check(name)
+    }
+
+
+def _write(parts: Mapping[str, Sequence[Example]], loaded: Iterable[Dataset], out: Path, form: str) -> None:
+    from rarl.data.writing import write_sets
+
+    written = write_sets(parts, out, form)
+    rows = [
+        (split, f"{len(part):,}", f"{len({example.cluster for example in part}):,}", str(table))
+        for (split, part), table in zip(parts.items(), written.tables, strict=True)
+    ]
+    print_rows(f"{written.images:,} images", ("split", "examples", "clusters", "table"), rows)
+    skipped = [each for part in loaded for each in part.skipped]
+    for where, why in skipped:
+        print(f"left out: {where}: {why}")
 
 
 @bench_app.command("step")

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
+from rarl.data.workers import Workers
 from rarl.terminal import progress
 from rarl.types import Example, ImageSource
 
@@ -24,10 +25,12 @@ def fingerprint_of(pixels: Image) -> str:
     return hashlib.sha256(f"{pixels.size}".encode() + pixels.tobytes()).hexdigest()
 
 
-def fingerprints(examples: Collection[Example]) -> frozenset[str]:
-    """Those of all their images."""
+def fingerprints(examples: Collection[Example]) -> dict[ImageSource, str]:
+    """Those of all their images. Errors: DataError."""
     images = dict.fromkeys(image for example in examples for image in example.images)
-    return frozenset(fingerprint(image) for image in progress(images, "reading images", total=len(images)))
+    with Workers() as pool:
+        begun = [(image, pool.begin(fingerprint, image)) for image in images]
+        return {image: result() for image, result in progress(begun, "reading images", total=len(images))}
 
 
 def sharing_none(examples: Iterable[Example], known: Collection[str]) -> tuple[Iterator[Example], list[str]]:

@@ -30,6 +30,7 @@ FIELDS = (
     "question",
     "answer",
     "options",
+    "references",
     "patient",
     "modality",
     "task",
@@ -174,6 +175,8 @@ def _example(row: Values, name: str, pictures: ImageFolder, separator: str) -> E
     question = text(row, "question")
     options = _several(row, "options", separator) if row.get("options") not in (None, "") else ()
     answers = right_answers({"answer": _listed(row.get("answer"), "")}, "answer")
+    if row.get("references") not in (None, "", []):
+        answers = tuple(dict.fromkeys((*answers, *_several(row, "references", separator))))
     if options:
         answers = tuple(_option(answer, options) for answer in answers)
     answer, *others = answers

@@ -10,11 +10,8 @@ from rarl.types import Example, Prompt, Template
 
 def ask(example: Example, template: Template) -> Prompt:
     """The example under this instruction: its images, then question, options and instruction, a line each."""
-    lines = [example.question.strip()]
-    if example.options:
-        lines.append(_options_line(example))
-    lines.append(template.text)
-    content = [*({"type": "image"} for _ in example.images), {"type": "text", "text": "\n".join(lines)}]
+    text = "\n".join([*question_lines(example), template.text])
+    content = [*({"type": "image"} for _ in example.images), {"type": "text", "text": text}]
     return Prompt(example=example, template=template, messages=({"role": "user", "content": content},))
 
 
@@ -26,6 +23,12 @@ def instruct(example: Example, pool: Pool, draws: Draws, *, diversity: bool, rea
     if not diversity:
         return ask(example, pool.inference(reasoning))
     return ask(example, draws.at("template", example.id).stream().choice(pool.templates))
+
+
+def question_lines(example: Example) -> list[str]:
+    """The question, and a line of its options if it has any. DataError for more of them than there are letters."""
+    question = example.question.strip()
+    return [question, _options_line(example)] if example.options else [question]
 
 
 def _options_line(example: Example) -> str:
