@@ -32,3 +32,14 @@ def test_every_test_that_is_named_is_there() -> None:
     assert len(named) > 8
     for path in named:
         assert (ROOT / path).exists(), path
+
+
+def test_a_step_waits_for_no_image() -> None:
+    phases = recorded("run-phases.json")["phases"]
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    waits, encodes = (phases[name]["share"] for name in ("Waiting for images", "Encoding images"))
+    assert waits < 0.002
+    assert (
+        f"waits for images during {100 * waits:.2f} % of the time, and encodes them during {100 * encodes:.1f} %"
+        in page
+    )

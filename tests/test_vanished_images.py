@@ -68,6 +68,7 @@ def third_step(root: Path) -> Path:
     return root / f"{Batches(examples, PROMPTS, Draws(SEED)).at(2)[1].id}.png"
 
 
+# Images of the next step are read while one is under way: what is to be missing in the third goes before the second.
 def removed_after(step: int, path: Path, patch: pytest.MonkeyPatch) -> None:
     append = RunFolder.append_metrics
 
@@ -90,7 +91,7 @@ def test_the_run_stops_between_two_steps_and_goes_on_when_the_file_is_back(
     gone = third_step(root)
     kept = gone.read_bytes()
     with monkeypatch.context() as patch:
-        removed_after(2, gone, patch)
+        removed_after(1, gone, patch)
         with pytest.raises(DataError) as raised:
             rarl.train(config(root), out=tmp_path / "run")
     said = str(raised.value)
@@ -107,7 +108,7 @@ def test_told_to_skip_it_takes_another_example_and_writes_down_which_is_gone(
 ) -> None:
     gone = third_step(root)
     with monkeypatch.context() as patch:
-        removed_after(2, gone, patch)
+        removed_after(1, gone, patch)
         folder = rarl.train(config(root, "data.on_error=skip"), out=tmp_path / "run").folder
     [row] = read_rows(folder / "guards.jsonl")
     assert (row["step"], row["guard"], row["action"]) == (3, "unreadable", "replaced")
@@ -123,7 +124,7 @@ def test_an_image_that_was_damaged_counts_as_gone(root: Path, tmp_path: Path, mo
     gone = third_step(root)
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", lambda path, *_: path.write_bytes(path.read_bytes()[:200]))
-        removed_after(2, gone, patch)
+        removed_after(1, gone, patch)
         with pytest.raises(DataError, match=rf"^step 3: example '{gone.stem}': {gone} cannot be read as an image"):
             rarl.train(config(root), out=tmp_path / "run")
     with pytest.raises(DataError):

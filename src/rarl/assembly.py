@@ -228,14 +228,15 @@ class _Session:
         if self.probed:
             write_json(folder.path / "probe.json", self.probed.to_json())
         learner = Learner(self.policy, config.train)
-        usable = Reading(self.policy, learner, folder, config.data.on_error == "skip").usable
-        batches = Batches(self.examples, config.rollout.prompts_per_step, Draws(config.run.seed), usable)
+        reading = Reading(self.policy, learner, folder, config.data.on_error == "skip")
+        per_step, draws = config.rollout.prompts_per_step, Draws(config.run.seed)
+        batches = Batches(self.examples, per_step, draws, reading.usable, reading.begin)
         self._evaluate(folder, "before")  # a fresh adapter is zero: this is the base
         go_on(learner, folder, start)
         with tracking(config, folder) as track:
             step, evaluate = self._step(learner, batches, folder), self._evaluation_metrics(folder)
             try:
-                Training(step, learner, batches, config, folder, evaluate, track, stop).run()
+                Training(step, learner, batches, config, folder, evaluate, track, stop, reading.waited).run()
             except MemoryShortError as error:
                 raise MemoryShortError(f"{error}; {advice(config)}; or go on elsewhere: {folder.path}") from None
         after = self._evaluate(folder, "")

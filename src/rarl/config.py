@@ -45,6 +45,7 @@ class Model(Section):
     max_vision_tokens: int = Field(1024, ge=4)  # per image: 1,024 tokens are about 900 x 900 pixels
     gradient_checkpointing: bool = False
     cache_dir: str = ""  # where vision features outlive a run; empty: ~/.cache/rarl, "off": nowhere
+    cache_gb: float = Field(50.0, gt=0)  # at most so much of them; what was used longest ago goes first
 
 
 class Lora(Section):
@@ -191,7 +192,7 @@ class Report(Section):
 # one only where they fire, and a run that they stopped must be able to go on with other limits.
 UNDECISIVE: Any = {
     "run": {"name", "out"},
-    "model": {"cache_dir"},
+    "model": {"cache_dir", "cache_gb"},
     "reward": {"probe", "timeout"},
     "judge": {"concurrency", "timeout", "retries", "max_requests", "max_tokens_total", "max_unscored", "cache"},
     "guards": True,

@@ -39,10 +39,14 @@ def require_free(path: str | Path) -> Path:
 
 
 def new_folder(path: str | Path) -> Path:
-    """Made, with those above it. Errors: RunFolderError if something is there already, NotWrittenError."""
+    """Made for its owner alone, with those above it; one that is there and empty keeps its mode.
+
+    Errors: RunFolderError if something is there already, NotWrittenError.
+    """
     path = require_free(path)
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise not_written(path, error) from None
     return path

@@ -91,7 +91,18 @@ def test_the_command_writes_disjoint_tables(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     share = ["--share", "fit=0.5", "--share", "look=0.5"]
-    command = ["data", "split", "phantom", "--split", "val", "--out", str(tmp_path / "to"), *share, "--to", "csv"]
+    command = [
+        "data",
+        "split",
+        "phantom",
+        "--split",
+        "validation",
+        "--out",
+        str(tmp_path / "to"),
+        *share,
+        "--to",
+        "csv",
+    ]
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setattr("sys.argv", ["rarl", *command])
     with pytest.raises(SystemExit) as done:
@@ -99,10 +110,10 @@ def test_the_command_writes_disjoint_tables(
     assert done.value.code == 0
     assert "look.csv" in capsys.readouterr().out
     tables = [load_dataset("table", root=str(tmp_path / "to" / f"{name}.csv")) for name in ("fit", "look")]
-    whole = load_dataset("phantom", split="val")
+    whole = load_dataset("phantom", split="validation")
     assert sorted(each.id for table in tables for each in table) == sorted(each.id for each in whole)
     assert not {each.cluster for each in tables[0]} & {each.cluster for each in tables[1]}
     with pytest.raises(SystemExit) as done:
         cli.main()
-    assert done.value.code == 1
+    assert done.value.code == 2
     assert "exists already" in capsys.readouterr().err

@@ -207,3 +207,21 @@ def test_a_folder_of_the_users_that_cannot_be_one_is_told_at_the_start(tmp_path:
     with pytest.raises(ModelError, match=r"model.cache_dir .*file' can't hold features .*name a folder"):
         features_folder(Model(cache_dir=str(file)))
     assert file.read_text() == "mine"
+
+
+def test_of_too_many_the_ones_used_longest_ago_go(tmp_path: Path) -> None:
+    size = FeatureFiles(tmp_path / "one")
+    size.write("s", "a", FEATURES)
+    [path] = (tmp_path / "one").rglob("*.features")
+    files = FeatureFiles(tmp_path / "vision", most=3.5 * path.stat().st_size)
+    for number, name in enumerate(("a", "b", "c")):
+        files.write("s", name, FEATURES)
+        os.utime(tmp_path / "vision" / "s" / f"{name}.features", (number, number))
+    assert files.read("s", "a")
+    files.write("s", "d", FEATURES)
+    assert sorted(each.stem for each in (tmp_path / "vision").rglob("*.features")) == ["a", "c", "d"]
+    again = FeatureFiles(tmp_path / "vision", most=2.5 * path.stat().st_size)
+    again.write("t", "e", FEATURES)
+    left = sorted(each.stem for each in (tmp_path / "vision").rglob("*.features"))
+    assert len(left) == 2
+    assert "e" in left

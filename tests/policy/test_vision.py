@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -12,9 +13,9 @@ from torch.testing import assert_close
 import small_model
 from rarl.config import Lora, Model
 from rarl.data.images import FileImage
-from rarl.errors import ModelError
+from rarl.errors import DataError, ModelError
 from rarl.policy import Policy
-from rarl.policy.features import ImageFeatures
+from rarl.policy.features import FeatureFiles, ImageFeatures
 from rarl.policy.plain import plain_logprobs
 from rarl.policy.processor import Processor
 from rarl.policy.vision import VisionFeatures
@@ -37,6 +38,28 @@ class Counted:
         return self.source.read()
 
 
+class Held:
+    """An image source for threads, whose first read waits until it is allowed."""
+
+    threads = True
+    name = "held"
+
+    def __init__(self) -> None:
+        self.allowed, self.began, self.reads = Event(), Event(), 0
+
+    def read(self) -> Image:
+        self.reads += 1
+        self.began.set()
+        assert self.allowed.wait(60)
+        return IMAGE.read()
+
+
+class Missing(Held):
+    def read(self) -> Image:
+        super().read()
+        raise DataError("held does not exist")
+
+
 def computed(source: Noise, model: Any, processor: Processor) -> torch.Tensor:
     """The features by transformers' own forward, nothing kept."""
     pixels = processor.image_processor(images=[source.read()], size=processor._size, return_tensors="pt")
@@ -52,7 +75,9 @@ def with_bound(tokens: int) -> Processor:
 
 def vision(folder: Path | None = None, ram_bytes: int = 10**6, **changed: Any) -> VisionFeatures:
     model = changed.get("model") or small_model.network()
-    return VisionFeatures(model, changed.get("processor") or small_model.processor(), folder, ram_bytes)
+    return VisionFeatures(
+        model, changed.get("processor") or small_model.processor(), FeatureFiles(folder) if folder else None, ram_bytes
+    )
 
 
 def same(a: ImageFeatures, b: ImageFeatures) -> bool:
@@ -80,7 +105,7 @@ def test_log_probabilities_are_the_same_with_and_without_what_was_kept(tmp_path:
     expected_BT = uncached.logprobs(batch, 0.7).logprobs
     assert_close(expected_BT, plain_logprobs(uncached, batch, 0.7), atol=1e-5, rtol=0)
     for encodes, disk_hits in ((3, 0), (0, 3)):
-        policy = Policy(small_model.network(), small_model.processor(), features=tmp_path)
+        policy = Policy(small_model.network(), small_model.processor(), features=FeatureFiles(tmp_path))
         for _ in range(2):
             assert torch.equal(policy.logprobs(batch, 0.7).logprobs, expected_BT)
         assert (policy.vision.encodes, policy.vision.disk_hits) == (encodes, disk_hits)
@@ -185,7 +210,9 @@ def test_the_image_processor_is_part_of_the_setting(tmp_path: Path, key: str) ->
 
 def test_weights_that_no_image_meets_are_not_part_of_the_setting(tmp_path: Path) -> None:
     vision(tmp_path).of(IMAGE)
-    adapted = Policy(nudged("model.language_model.norm"), small_model.processor(), Lora(), features=tmp_path)
+    adapted = Policy(
+        nudged("model.language_model.norm"), small_model.processor(), Lora(), features=FeatureFiles(tmp_path)
+    )
     adapted.vision.of(IMAGE)
     assert (adapted.vision.encodes, adapted.vision.disk_hits) == (0, 1)
 
@@ -222,3 +249,41 @@ def test_a_config_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert (warm.vision.encodes, warm.vision.disk_hits) == (1, 0)  # of another image
     warm.vision.of(IMAGE)
     assert (warm.vision.encodes, warm.vision.disk_hits) == (1, 1)
+
+
+def test_images_that_are_next_are_read_meanwhile_and_once() -> None:
+    features, held, others = vision(), Held(), Held()
+    features.begin([held, others, held])
+    assert held.began.wait(60), "it is read although nobody waits for it"
+    held.allowed.set()
+    others.allowed.set()
+    assert same(features.of(held), vision().of(IMAGE))
+    features.begin([held])
+    assert held.reads == 1
+    features.begin([])
+    assert features.of(others) is not None
+    assert others.reads <= 2, "what was begun and let go is read again"
+
+
+def test_what_can_not_be_read_is_told_as_it_is_asked_for(tmp_path: Path) -> None:
+    features, missing = vision(), Missing()
+    missing.allowed.set()
+    features.begin([missing])
+    assert missing.began.wait(60)
+    for _ in range(2):
+        with pytest.raises(DataError, match="held does not exist"):
+            features.of(missing)
+    assert missing.reads == 2
+
+
+def test_waiting_is_counted_only_where_nothing_else_is_done() -> None:
+    features, held = vision(), Held()
+    features.begin([held])
+    assert held.began.wait(60)
+    assert features.waited == 0
+    held.allowed.set()
+    features.of(held)
+    waited = features.waited
+    assert waited > 0
+    features.of(held)
+    assert features.waited == waited

@@ -56,3 +56,12 @@ def test_others_are_not_among_the_taken() -> None:
     others = ids(batches.others(EXAMPLES[:7], 5, Draws(0)))
     assert sorted(others) == ["e7", "e8", "e9"]
     assert len(batches.others(EXAMPLES[:2], 5, Draws(0))) == 5
+
+
+def test_the_next_step_is_announced() -> None:
+    told: list[list[str]] = []
+    batches = Batches(EXAMPLES, 4, Draws(0), begin=lambda examples: told.append([each.id for each in examples]))
+    first, second = batches.at(0), batches.at(1)
+    assert told[0] == ids(second)
+    assert told[1] == ids(Batches(EXAMPLES, 4, Draws(0)).at(2))
+    assert ids(first) == ids(Batches(EXAMPLES, 4, Draws(0)).at(0))

@@ -31,9 +31,11 @@ OnError = Annotated[
 ]
 
 data_app = typer.Typer(help="Look at data sets.", no_args_is_help=True)
+cache_app = typer.Typer(help="What is kept between runs, and its end.", no_args_is_help=True)
 bench_app = typer.Typer(help="Measure time and memory.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 app.add_typer(bench_app, name="bench")
+app.add_typer(cache_app, name="cache")
 
 
 @data_app.command("list")
@@ -196,3 +198,36 @@ def bench_step(
         from rarl.files import write_json
 
         write_json(out, found)
+
+
+CacheFolder = Annotated[Path | None, typer.Option("--dir", help="As model.cache_dir [default: the user's own].")]
+
+
+@cache_app.command("show")
+def show_cache(folder: CacheFolder = None) -> None:
+    """What is kept, where, and how much of it."""
+    from rarl.caches import caches
+
+    rows = (
+        (each.what, f"{len(each.files):,}", f"{each.nbytes / 1e9:.2f} GB", str(each.path)) for each in caches(folder)
+    )
+    print_rows("Kept between runs", ("what", "files", "size", "where"), rows)
+
+
+@cache_app.command("clear")
+def clear_cache(
+    folder: CacheFolder = None,
+    keep_verdicts: Annotated[
+        bool, typer.Option("--keep-verdicts", help="Not what judges said: it may have cost money.")
+    ] = False,
+) -> None:
+    """Remove all that is kept of images, questions and answers."""
+    from rarl.caches import VERDICTS, caches
+
+    for each in caches(folder):
+        if keep_verdicts and each.path.name == VERDICTS:
+            continue
+        size = each.nbytes
+        if left := each.clear():
+            raise RunFolderError(f"{left} of the files in {each.path} cannot be removed; remove them as their owner")
+        print(f"removed {len(each.files):,} files of {each.what}, {size / 1e9:.2f} GB: {each.path}")

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -55,6 +55,7 @@ class FileImage:
     path: Path
     window: Window | None = None
     frame: int | None = None
+    threads: ClassVar = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", Path(self.path))
@@ -80,6 +81,7 @@ class BytesImage:
     name: str = field(compare=False)
     window: Window | None = None
     frame: int | None = None
+    threads: ClassVar = True
 
     def read(self) -> Image.Image:
         return _read(io.BytesIO(self.data), self.name, self.window, self.frame)
@@ -96,6 +98,7 @@ class ZippedImage:
     member: str
     window: Window | None = None
     frame: int | None = None
+    threads: ClassVar = True
 
     @property
     def name(self) -> str:
@@ -106,9 +109,6 @@ class ZippedImage:
 
     def check(self) -> None:
         _check(member(self.archive, self.member), f"{self.archive}/{self.member}", self.window, self.frame)
-
-
-FILES = (FileImage, BytesImage, ZippedImage)  # safe to read in several threads, as somebody's own may not be
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -156,7 +156,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 def viewed(image: ImageSource, window: Window | None, frame: int | None) -> ImageSource:
     """The same image by this window and frame. Errors: DataError for one that a program draws."""
-    if isinstance(image, FILES):
+    if isinstance(image, FileImage | BytesImage | ZippedImage):
         return replace(image, window=window, frame=frame)
     raise DataError("data.window and data.frame are for image files, and this data set draws its own")
 

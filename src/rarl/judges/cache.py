@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from rarl.caches import VERDICTS, cache_home
 from rarl.errors import JudgeError
 from rarl.types import Verdict
 
@@ -26,13 +27,13 @@ CREATE TABLE IF NOT EXISTS verdicts (
 
 
 def cache_path(setting: str) -> Path | None:
-    """Where judge.cache points: a file; empty: below the user's cache folder; "off": None."""
+    """Where judge.cache points: a file; empty: in the user's cache folder, if there is one; "off": None."""
     if setting == OFF:
         return None
     if setting:
         return Path(os.path.expanduser(setting))
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(home) / "rarl" / "judge.sqlite"
+    home = cache_home()
+    return home / VERDICTS if home else None
 
 
 class VerdictCache:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from PIL.Image import Image
 from safetensors.torch import load, save
 from torch import Tensor
 
+from rarl.caches import FEATURES, PART, cache_home, features_size, trim
 from rarl.config import Model
 from rarl.errors import ModelError
 from rarl.policy.loading import TINY
@@ -48,13 +50,15 @@ class ImageFeatures:
 class FeatureFiles:
     """One file an image, for as many processes as like: a file is written aside and renamed, whole or not at all.
 
-    What doesn't hold what was written under its name is as good as absent. `damaged` counts such files.
+    What doesn't hold what was written under its name is as good as absent. `damaged` counts such files. Of more than
+    `most` bytes what was used longest ago goes.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, most: float = math.inf) -> None:
+        self.folder, self.most = folder, most
         self.damaged = 0
         self._writes = True
+        self._size: int | None = None  # looked up before the first is written
 
     def read(self, setting: str, image: str) -> ImageFeatures | None:
         """The features of an image under a setting, both given by their digests; None if there are none."""
@@ -69,6 +73,8 @@ class FeatureFiles:
             if self.damaged == 1:
                 logger.warning("vision features in %s are damaged, and computed anew", path)
             return None
+        with suppress(OSError):
+            os.utime(path)  # used just now
         tensors = load(content)
         return ImageFeatures(tensors["features_VH"], tensors["grid_3"])
 
@@ -81,9 +87,14 @@ class FeatureFiles:
         try:
             for folder in (self.folder.parent, self.folder, path.parent):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # features tell about a patient's image
+            if self._size is None:
+                self._size = features_size(self.folder)
             with _aside(path) as file:
                 file.write(_checksum(setting, image, content))
                 file.write(content)
+            self._size += CHECKSUM_BYTES + len(content)
+            if self._size > self.most:  # not at every file from now on
+                self._size = trim(self.folder, int(0.9 * self.most))
         except OSError as error:
             self._writes = False
             logger.warning(
@@ -93,7 +104,13 @@ class FeatureFiles:
             )
 
     def _path(self, setting: str, image: str) -> Path:
-        return self.folder / setting / f"{image}.features"
+        return self.folder / setting / f"{image}{FEATURES}"
+
+
+def feature_files(model: Model) -> FeatureFiles | None:
+    """What a configuration keeps of features; None: nothing. Errors: ModelError."""
+    folder = features_folder(model)
+    return FeatureFiles(folder, model.cache_gb * 1e9) if folder else None
 
 
 def features_folder(model: Model) -> Path | None:
@@ -114,10 +131,8 @@ def features_folder(model: Model) -> Path | None:
                 'name a folder that can be written, or "off"'
             ) from None
         return folder
-    caches = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    if not caches.is_absolute():  # to be ignored, says its specification
-        caches = Path(os.path.expanduser("~")) / ".cache"
-    return caches / "rarl" / "vision" if caches.is_absolute() else None  # a user without a home
+    home = cache_home()
+    return home / "vision" if home else None
 
 
 def image_digest(image: Image) -> str:
@@ -168,7 +183,7 @@ def _aside(path: Path) -> Iterator[IO[bytes]]:
 
     Not forced to the disk: what a power cut leaves of it does not fit its checksum.
     """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=PART)
     try:
         with open(descriptor, "wb") as file:
             yield file

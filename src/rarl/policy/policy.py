@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +13,7 @@ from rarl.draws import Draws
 from rarl.extras import needed_for
 from rarl.policy.adapters import quiet_peft
 from rarl.policy.attention import Layout, PackedGroups
-from rarl.policy.features import features_folder
+from rarl.policy.features import FeatureFiles, feature_files
 from rarl.policy.half import widen_linears
 from rarl.policy.language import LanguageModel
 from rarl.policy.loading import load_base, lora_target, require_supported, resolve_base
@@ -37,9 +36,9 @@ class Policy:
         processor: Processor,
         lora: Lora | None = None,
         draws: Draws | None = None,
-        features: Path | None = None,
+        features: FeatureFiles | None = None,
     ) -> None:
-        """`features` is where those of images are kept for later runs; by default in RAM alone."""
+        """`features` are those of images that are kept for later runs; by default they are in RAM alone."""
         if base.device.type == "cuda":  # cuDNN's attention plans anew for every shape, and ours are new in every step
             torch.backends.cuda.enable_cudnn_sdp(False)
         self.base, self.processor = base, processor
@@ -58,7 +57,7 @@ class Policy:
         """The base of a config on its device, with a fresh adapter when `lora` is given. Errors: ModelError."""
         require_supported(model.base, model.trust_remote_code)
         processor = Processor.load(resolve_base(model.base), model.max_vision_tokens, model.trust_remote_code)
-        policy = cls(load_base(model), processor, lora, draws, features_folder(model))
+        policy = cls(load_base(model), processor, lora, draws, feature_files(model))
         policy.language.checkpointing = model.gradient_checkpointing
         if lora is not None:
             policy.network.peft_config["default"].base_model_name_or_path = model.base  # as the user knows it

@@ -10,7 +10,9 @@ from typing import Any
 from rarl.reporting.sources import Source
 
 PHASES = {  # of timings.jsonl, in words
-    "read": "Reading and encoding images",
+    "wait": "Waiting for images",
+    "encode": "Encoding images",
+    "read": "Reading and encoding images",  # of runs of before the two were told apart
     "sample": "Sampling completions",
     "score": "Scoring them",
     "train": "Forward, backward and update",

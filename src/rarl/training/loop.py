@@ -55,6 +55,7 @@ class Training:
     evaluate: Evaluate
     track: Track
     stop: Stop
+    waited: Callable[[], float]  # seconds, so far, in which images were waited for
     _saved_at: float = field(default=0.0, init=False)  # by the clock
     _saved: int = field(default=0, init=False)  # the step
 
@@ -81,10 +82,12 @@ class Training:
             self._complete(Clock())
         start, end = self.learner.step, self.config.train.steps
         for number in progress(range(start, end), "training", total=end - start):
-            clock = Clock()
+            clock, waited = Clock(), self.waited()
             with clock.phase("whole"):
-                with clock.phase("read"):
+                with clock.phase("encode"):
                     examples = self.batches.at(number)
+                clock.seconds["wait"] = self.waited() - waited
+                clock.seconds["encode"] -= clock.seconds["wait"]
                 self.learner.finish(number, self.step(number, examples, clock))
             self._complete(clock)
             if self.stop.signal is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rarl.errors import DataError
@@ -23,6 +24,14 @@ class Reading:
     learner: Learner
     folder: RunFolder
     skip: bool
+
+    def begin(self, examples: Sequence[Example]) -> None:
+        """Read their images meanwhile: they are next."""
+        self.policy.vision.begin(image for example in examples for image in example.images)
+
+    def waited(self) -> float:
+        """Seconds, so far, that nothing was done but read images."""
+        return self.policy.vision.waited
 
     def usable(self, example: Example) -> bool:
         """Whether each of its images is encoded, which it is from here on; one that isn't gets a row in guards.jsonl.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,7 @@ class PhantomImage:
     scene: Scene
     pixels: int = 84
     view: View = PLAIN
+    threads: ClassVar = True
 
     def read(self) -> Image:
         """The picture, `pixels` on a side, 8-bit RGB."""
