@@ -194,9 +194,9 @@ class _Session:
         examples = load_split(config, config.data.split, config.data.limit)
         probed = None
         if config.run.method == "sft":
-            check_targets(examples, config.sft.target)
+            check_targets(examples.sample(), config.sft.target)
         else:
-            warn_of_unused(scorer, examples, config, pool)
+            warn_of_unused(scorer, examples.sample(), config, pool)
             probed = probe_at_start(examples, config, pool) if probing else None
         splits = config.eval.splits if config.eval.enabled else ()
         evaluations = tuple(load_questions(config, split) for split in splits)

@@ -69,6 +69,7 @@ class Data(Section):
     split: str = "train"
     limit: int | None = Field(None, ge=1)  # at most so many examples
     on_error: Literal["raise", "skip"] = "raise"
+    stream: bool = False  # rows to train on are read and checked when their step comes: for tables of any length
     # Of DICOM, NIfTI and NumPy: a named window, such as "lung", or centre and width; the slice, from 0. docs/images.md
     window: str | tuple[float, float] | None = None
     frame: int | None = None
@@ -266,8 +267,8 @@ class RunConfig(Section):
             raise ValueError(f"reward.weights.{negative[0]} must be at least 0")
         if not any(weights.values()) and not self.reward.extra:
             raise ValueError("reward.weights has no positive weight: there is nothing to learn from")
-        taken = {"split", "root", "limit", "on_error", "seed", "name", "sampled", "without", "window", "frame"}
-        taken &= set(self.data.options)
+        names = "split root limit on_error seed name sampled without window frame stream"
+        taken = set(names.split()) & set(self.data.options)
         if taken:
             raise ValueError(f"data.options cannot hold {min(taken)!r}, which has a key of its own (docs/data.md)")
         further = self.data.without.options if self.data.without else {}

@@ -181,6 +181,7 @@ def load_split(config: RunConfig, split: str, limit: int | None, sampled: bool =
         without=known,
         window=data.window,
         frame=data.frame,
+        stream=data.stream and not sampled,
         **data.options,
     )
     if other:
@@ -194,8 +195,8 @@ def load_split(config: RunConfig, split: str, limit: int | None, sampled: bool =
 
 def warn_of_leaks(evaluation: Dataset, train: Dataset) -> None:
     """A warning where images that are evaluated on are also trained on: the same files, since pixels take long."""
-    here, there = ({image for example in part for image in example.images} for part in (evaluation, train))
-    if shared := len(here & there):
+    here = set(evaluation.images())
+    if shared := len(here.intersection(train.images())):
         told = "%s %s: %d of its %d images are also in %s, which is trained on; see rarl data check"
         logger.warning(told, evaluation.name, evaluation.split, shared, len(here), train.split)
 

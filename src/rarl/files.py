@@ -45,8 +45,7 @@ def new_folder(path: str | Path) -> Path:
     """
     path = require_free(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir(mode=0o700, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise not_written(path, error) from None
     return path

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+REDRAWN = 0.05  # seconds after which a bar is drawn anew: of a million short items most would do nothing else
+
 
 def _one(item: Any) -> int:
     return 1
@@ -26,18 +28,22 @@ def progress(
     `total` counts units; `units` says how many an item stands for (`len` for batches). Without a total there is no
     time left to show.
     """
-    started, done = monotonic(), 0
+    started, done, shown = monotonic(), 0, 0
+    due = after
     with ExitStack() as stack:
         bar: Any = None
         for item in items:
             yield item
             done += units(item)
             seconds = monotonic() - started
-            if seconds < after:
+            if seconds < due:
                 continue
             if bar is None:
                 bar = stack.enter_context(_bar(label, total))
             bar.update(bar.task_ids[0], completed=done, rate=done / max(seconds, 1e-9))
+            due, shown = seconds + REDRAWN, done
+        if bar is not None and shown < done:
+            bar.update(bar.task_ids[0], completed=done, rate=done / max(monotonic() - started, 1e-9))
 
 
 @contextmanager

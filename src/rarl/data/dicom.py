@@ -25,6 +25,7 @@ from rarl.data.quiet import quiet
 from rarl.data.windows import Floats, Window, centre_and_width, grey, stretched, windowed
 from rarl.errors import DataError, RarlError
 from rarl.extras import needed_for
+from rarl.registry import nearest
 
 logger = logging.getLogger("rarl")
 
@@ -65,9 +66,28 @@ class Dicom:
 
 def patient_of(path: Path, salt: str) -> str | None:
     """The patient's id as a salted hash, for splits; None where the header has none. Errors: DataError."""
-    with _told(str(path)):
-        said = str(_header(path, str(path), pixels=False).get("PatientID") or "").strip()
-    return hmac.new(salt.encode(), said.encode(), hashlib.sha256).hexdigest()[:16] if said else None
+    patient = said(path, str(path), "PatientID")
+    return hashed(patient, salt) if patient else None
+
+
+def hashed(patient: str, salt: str) -> str:
+    """A patient's id as a salted hash."""
+    return hmac.new(salt.encode(), patient.encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def said(source: Path | io.BytesIO, name: str, keyword: str) -> str | None:
+    """The text of one attribute, by its keyword in DICOM's dictionary; None where there is none. Errors: DataError."""
+    with _told(name):
+        found = _header(source, name, pixels=False).get(keyword)
+        return " ".join(str(found).split()) or None if found is not None else None
+
+
+def require_keyword(keyword: str) -> None:
+    """DataError for what is no keyword of DICOM's dictionary. MissingExtraError without pydicom."""
+    with needed_for("reading DICOM"):
+        from pydicom.datadict import keyword_dict
+    if keyword not in keyword_dict:
+        raise DataError(f"DICOM has no attribute {keyword!r}{nearest(keyword, keyword_dict)}")
 
 
 def _header(source: Path | io.BytesIO, name: str, *, pixels: bool) -> Any:

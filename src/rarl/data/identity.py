@@ -4,41 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
-
-from PIL import Image
+from collections.abc import Mapping
+from dataclasses import fields, replace
 
 from rarl.data.loading import Dataset
+from rarl.data.ondemand import Unreadable
 from rarl.errors import DataError
 from rarl.types import Example
 
 logger = logging.getLogger("rarl")
 
+GONE = "it was left out as the run went on"
 _TEXTS = tuple(each.name for each in fields(Example) if each.name not in ("id", "images"))
 
 
-@dataclass(frozen=True, slots=True)
-class MissingImage:
-    """Stands in for those of an example that was there as the run began."""
+def digests(data: Dataset) -> dict[str, str]:
+    """By id, in order, a short hash of all that an example says; not of the pixels of its images.
 
-    name: str
-
-    def read(self) -> Image.Image:
-        raise DataError("it was left out as the run went on")
-
-
-def digests(examples: Iterable[Example]) -> dict[str, str]:
-    """By id, in order, a short hash of all that an example says; not of the pixels of its images."""
-    return {example.id: _digest(example) for example in examples}
+    Of a streamed set those of a sample, which is another one where there are more examples or fewer.
+    """
+    return {example.id: _digest(example) for example in data.sample()}
 
 
 def as_begun(data: Dataset, begun: Mapping[str, str], *, skip: bool) -> Dataset:
     """The examples with these digests, in the same order.
 
     With `skip` those that were left out since are there without their images, so that every other one keeps its step.
-    Errors: DataError where an example says something else than before, or, without `skip`, where one is missing.
+    A streamed set is as begun, or is not. Errors: DataError where an example says something else than before, or,
+    without `skip`, where one is missing.
     """
+    if data.streamed:
+        if digests(data) != begun:
+            raise DataError(f"{data.name} {data.split} has other examples than when the run began; put it back")
+        return data
     now = {example.id: example for example in data}
     changed = [name for name, digest in begun.items() if name in now and _digest(now[name]) != digest]
     missing = [name for name in begun if name not in now]
@@ -52,7 +50,7 @@ def as_begun(data: Dataset, begun: Mapping[str, str], *, skip: bool) -> Dataset:
     added = len(now) + len(missing) - len(begun)
     if added and not skip:
         raise DataError(f"{where} has {len(now):,} examples, and had {len(begun):,} when the run began; put it back")
-    kept = tuple(now.get(name) or Example(name, name, (MissingImage(name),), "", "") for name in begun)
+    kept = tuple(now.get(name) or Example(name, name, (Unreadable(name, GONE),), "", "") for name in begun)
     return replace(data, examples=kept)
 
 

@@ -226,7 +226,7 @@ class Reader(Protocol):
 
 def _reader(source: Path | io.BytesIO) -> Reader | None:
     """What reads a file that Pillow does not, by its first bytes."""
-    head = _head(source)
+    head = head_of(source)
     if dicom.is_dicom(head):
         return dicom.Dicom()
     if head.startswith(volumes.NUMPY):
@@ -234,7 +234,8 @@ def _reader(source: Path | io.BytesIO) -> Reader | None:
     return volumes.Nifti() if volumes.is_nifti(head) else None
 
 
-def _head(source: Path | io.BytesIO) -> bytes:
+def head_of(source: Path | io.BytesIO) -> bytes:
+    """The first bytes of a file, by which formats are told; none where it can't be opened."""
     if isinstance(source, io.BytesIO):
         return source.getbuffer()[:HEAD].tobytes()
     try:

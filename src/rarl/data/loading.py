@@ -13,6 +13,7 @@ from typing import Any, NoReturn, overload
 
 from rarl.data.checking import trouble
 from rarl.data.images import Checkable, viewed
+from rarl.data.ondemand import OnDemand
 from rarl.data.overlap import sharing_none
 from rarl.data.windows import Window
 from rarl.data.workers import Workers
@@ -22,6 +23,7 @@ from rarl.registry import datasets, nearest, told
 from rarl.terminal import progress
 from rarl.types import Example, ImageSource
 
+SAMPLED = 1000  # of a streamed data set, where all would take minutes
 AHEAD = 64  # examples whose images are decoded before they are asked for
 SAMPLE = Draws(0).at("sample")  # of no run's seed: runs are compared on the same questions
 
@@ -30,13 +32,13 @@ SAMPLE = Draws(0).at("sample")  # of no run's seed: runs are compared on the sam
 class Dataset(Sequence[Example]):
     """The examples of a split, and what was left out of it as (where, why).
 
-    `drawn_from` is how many the split has where these are a sample of it; `overlapping` were left out since another set
-    has an image of theirs.
+    Where it is `streamed`, each example is read and checked when it is asked for. `drawn_from` is how many the split
+    has where these are a sample of it; `overlapping` were left out since another set has an image of theirs.
     """
 
     name: str
     split: str
-    examples: tuple[Example, ...] = field(repr=False)
+    examples: Sequence[Example] = field(repr=False)
     skipped: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     drawn_from: int | None = None
     overlapping: int = 0
@@ -46,10 +48,28 @@ class Dataset(Sequence[Example]):
     @overload
     def __getitem__(self, index: slice) -> tuple[Example, ...]: ...
     def __getitem__(self, index: int | slice) -> Example | tuple[Example, ...]:
-        return self.examples[index]
+        found = self.examples[index]
+        return found if isinstance(found, Example) else tuple(found)
 
     def __len__(self) -> int:
         return len(self.examples)
+
+    @property
+    def streamed(self) -> bool:
+        return isinstance(self.examples, OnDemand)
+
+    def sample(self, count: int = SAMPLED) -> Sequence[Example]:
+        """All examples; where they are streamed at most `count`, that lie evenly spaced. Errors: DataError."""
+        if not self.streamed:
+            return self
+        least = min(count, len(self))
+        return [self.examples[place * len(self) // least] for place in range(least)]
+
+    def images(self) -> Iterator[ImageSource]:
+        """Those of all examples."""
+        if isinstance(self.examples, OnDemand):
+            return self.examples.images()
+        return (image for example in self.examples for image in example.images)
 
 
 Problem = Callable[[str, str], None]  # what a loader calls with (where, why) for a row that cannot be used
@@ -72,19 +92,23 @@ def load_dataset(
     without: Collection[str] = (),
     window: Window | None = None,
     frame: int | None = None,
+    stream: bool = False,
     **options: Any,
 ) -> Dataset:
     """A split of a data set: one that ships, one that was registered, or "file.py:function".
 
-    The loader is called with `split` and with those of root, limit, seed and problem that its signature names; further
-    `options` are its own, and one that it doesn't take is an error. It yields Examples, and may hand a bad row to
-    `problem(where, why)` and go on. Ids must be unique; every distinct image is checked, once. `on_error` says what a
-    bad row or image leads to: "raise" a DataError that names it, "skip" an entry in `Dataset.skipped`.
+    The loader is called with `split` and with those of root, limit, seed, stream and problem that its signature names;
+    further `options` are its own, and one that it doesn't take is an error. It yields Examples, and may hand a bad row
+    to `problem(where, why)` and go on. Ids must be unique; every distinct image is checked, once. `on_error` says what
+    a bad row or image leads to: "raise" a DataError that names it, "skip" an entry in `Dataset.skipped`.
 
     A `limit` takes the first examples; with `sampled` it draws them from the whole split by their ids, the same ones
     each time, and keeps their order. A loader that names both limit and seed draws its examples itself: it is believed.
     `without` holds fingerprints (`rarl.data.overlap`) of images whose examples are left out. `window` and `frame` are
     those of `rarl.data.images.load_image`, for every image.
+
+    With `stream` the examples are a sequence whose items are read, and checked with their images, when they are asked
+    for; ids are not compared. The loader must take `stream`, and return a Sequence: "table" does.
 
     Errors: DataError, also where nothing is left; RarlError for an unknown name.
     """
@@ -93,11 +117,17 @@ def load_dataset(
     skipped: list[tuple[str, str]] = []
     problem = refuse if on_error == "raise" else lambda where, why: skipped.append((where, why))
     loader = datasets.get(name)
+    if stream and "stream" not in inspect.signature(loader).parameters:
+        raise DataError(f"data set {name!r} cannot be streamed: its loader takes no stream; leave data.stream false")
+    if stream and (without or sampled):
+        raise DataError("data.stream reads no image ahead: it goes with no data.without, and with no sample")
     sampled = sampled and limit is not None and not {"limit", "seed"} <= inspect.signature(loader).parameters.keys()
-    known = {"root": root, "limit": None if sampled else limit, "seed": seed, "problem": problem}
+    known = {"root": root, "limit": None if sampled else limit, "seed": seed, "problem": problem, "stream": stream}
     accepted = _accepted(loader, name, known, options)
     with _failures_told(name, split):
         found = loader(split, **accepted)
+        if stream:
+            return _streamed(found, name, split, (window, frame), limit, skipped, on_error == "skip")
         shuffled = _Shuffled(found) if sampled and isinstance(found, Iterable) else None
         items = found if shuffled is None else shuffled.items
         sound = _sound(items, f"{name} {split}", problem, (window, frame), None if without else limit)
@@ -110,6 +140,22 @@ def load_dataset(
         return Dataset(name, split, examples, tuple(skipped), overlapping=len(overlapping))
     drawn_from = len(shuffled.items) if limit == len(examples) < len(shuffled.items) else None
     return Dataset(name, split, shuffled.in_order(examples), tuple(skipped), drawn_from, len(overlapping))
+
+
+def _streamed(
+    found: Any,
+    name: str,
+    split: str,
+    view: tuple[Window | None, int | None],
+    limit: int | None,
+    skipped: Sequence[tuple[str, str]],
+    skip: bool,
+) -> Dataset:
+    if not isinstance(found, Sequence):
+        raise DataError(f"{name} {split}: a loader that streams must return a Sequence, not a {type(found).__name__}")
+    if not found:
+        raise DataError(f"data set {name!r}, split {split!r}, has no example to use{_first(skipped, ())}")
+    return Dataset(name, split, OnDemand(found, f"{name} {split}", view, limit, skip=skip), tuple(skipped))
 
 
 class _Shuffled:

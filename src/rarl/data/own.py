@@ -2,54 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import string
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
-from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 from rarl.data.archives import members
-from rarl.data.images import BytesImage
+from rarl.data.dicom import require_keyword
+from rarl.data.indexed import indexed
 from rarl.data.loading import Problem, refuse
-from rarl.data.published import ImageFolder, Values, check_split, folder_at, label, right_answers, text
+from rarl.data.own_rows import FIELDS, TALKS, Asked, Questions, Reader
+from rarl.data.published import ImageFolder, Values, check_split, folder_at, label
 from rarl.data.splits import SHARES, disjoint
+from rarl.data.streamed import Located, Streamed
 from rarl.data.tables import FORMS, find_table, rows_of
 from rarl.draws import Draws
 from rarl.errors import DataError
-from rarl.grading import derive_kind
 from rarl.registry import nearest
-from rarl.types import Example, ImageSource, QuestionKind
+from rarl.types import Example
 
 LAYOUT = f"a table ({', '.join(FORMS)}, or what save_to_disk wrote) and the images that it names"
-FIELDS = (
-    "id",
-    "image",
-    "question",
-    "answer",
-    "options",
-    "references",
-    "patient",
-    "modality",
-    "task",
-    "kind",
-    "rationale",
-    "split",
-)
 NEEDED = ("image", "question", "answer")
-# Where a row is a conversation: LLaVA's and ShareGPT's, ms-swift's, TRL's.
-TALKS = (("conversations",), ("messages",), ("prompt", "completion"))
-ASKS, ANSWERS = ("human", "user"), ("gpt", "assistant")
-PLACE = "<image>"  # where a conversation has its image
-
-
-class _Asked(NamedTuple):
-    """A row by our names for its columns, and where it stands."""
-
-    where: str
-    values: Values
+TAGGED = ("patient", "modality", "task")  # what a DICOM header may fill
 
 
 def load(
@@ -60,45 +35,76 @@ def load(
     images: str = "",
     separator: str = ";",
     split_seed: int = 0,
+    tags: Mapping[str, str] | None = None,
+    stream: bool = False,
     problem: Problem = refuse,
-) -> Iterator[Example]:
+) -> Iterable[Example]:
     """The examples of a table, one after the other; nothing beyond those that are asked for is read.
 
     `root` is the table, or a folder with one. `columns` names the column of a field where it is not the field's own
     name; `images` is the folder or zip archive of the images, from the table on (by default the table's folder).
-    Between several images or options in one cell stands the `separator`; several right answers are a list. With a
-    column `split` its values are the splits; else "train" has all rows, and "disjoint-train" and "disjoint-test" share
-    no patient (or, where no column names them, no image). Bad rows go to `problem`. Errors: DataError.
+    Between several images or options in one cell stands the `separator`; several right answers are a list. `tags` lists
+    what is taken of DICOM headers where the row doesn't say it: { modality = "Modality" }; a patient becomes a hash.
+
+    With a column `split` its values are the splits; else "train" has all rows, and "disjoint-train" and "disjoint-test"
+    share no patient (or, where no column names them, no image). Bad rows go to `problem`. With `stream` the examples
+    are a sequence of which each is read when it is asked for. Errors: DataError.
     """
     if not root:
         raise DataError(f"table needs data.root, {LAYOUT}")
-    columns = _checked({} if columns is None else columns, images, separator)
+    columns, tags = _checked(columns, tags, images, separator)
     path = find_table(folder_at(root, LAYOUT))
-    names, rows = rows_of(path, split, problem)
-    known = _columns(columns, names, path)
-    pictures = _pictures(images, path)
-    asked = (each for where, row in rows for each in _asked(where, row, known))
-    numbered = ((number, each) for number, each in enumerate(asked))
-    if known["split"] in names:
-        numbered = ((number, each) for number, each in numbered if label(each.values, "split") == split.lower())
-    elif not path.is_dir():
+    numbered: Iterable[tuple[int, str, Values]]
+    if stream:
+        rows = indexed(path, split, columns.get("split", "split"), problem)
+        names, numbered = rows.columns, Located(path, rows, problem)
+    else:
+        names, found = rows_of(path, split, problem)
+        numbered = ((number, where, row) for number, (where, row) in enumerate(found))
+    reader = Reader(_columns(columns, names, path), _pictures(images, path), separator, tags)
+    by_column = reader.columns["split"] in names
+    if not by_column and not path.is_dir():
         check_split("table", split, ("train", *SHARES))
-        if split in SHARES:
-            whole = list(numbered)
-            strata = {_cluster(each.values, separator): label(each.values, "modality") or "" for _, each in whole}
-            assigned = disjoint(strata, SHARES, Draws(split_seed).at("table", "disjoint"))
-            numbered = (item for item in whole if assigned[_cluster(item[1].values, separator)] == split)
-    for number, each in numbered:
+    shared = split in SHARES and not by_column and not path.is_dir()
+    questions = Questions(numbered, reader)
+    if stream:
+        several = any(set(talk) <= set(names) for talk in TALKS)
+        selected = _share(questions, split, reader, split_seed, problem) if shared else questions if several else None
+        return Streamed(path, rows, reader, selected)
+    if shared:
+        return _examples(_share(list(questions), split, reader, split_seed, problem), path.stem, reader, problem)
+    chosen = (each for each in questions if not by_column or label(each.values, "split") == split.lower())
+    return _examples(chosen, path.stem, reader, problem)
+
+
+def _share(questions: Iterable[Asked], split: str, reader: Reader, seed: int, problem: Problem) -> Iterator[Asked]:
+    """The questions of a disjoint split; they are gone through twice."""
+    strata: dict[str, str] = {}
+    for each in questions:
         try:
-            example = _example(each.values, f"{path.stem}-{number}", pictures, separator)
+            strata[reader.cluster(each.values)] = reader.modality(each.values) or ""
+        except DataError as error:
+            problem(each.where, str(error))
+    assigned = disjoint(strata, SHARES, Draws(seed).at("table", "disjoint"))
+    for each in questions:
+        with suppress(DataError):  # it was told above
+            if assigned[reader.cluster(each.values)] == split:
+                yield each
+
+
+def _examples(questions: Iterable[Asked], stem: str, reader: Reader, problem: Problem) -> Iterator[Example]:
+    for each in questions:
+        try:
+            example = reader.example(each, stem)
         except DataError as error:
             problem(each.where, str(error))
         else:
             yield example
 
 
-def _checked(columns: Any, images: Any, separator: Any) -> Mapping[str, str]:
-    """The columns as given. DataError for options of another type."""
+def _checked(columns: Any, tags: Any, images: Any, separator: Any) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    """The columns and tags as given. DataError for options of another type."""
+    columns, tags = ({} if each is None else each for each in (columns, tags))
     if not isinstance(columns, Mapping) or not all(isinstance(column, str) for column in columns.values()):
         raise DataError(
             f'data.options.columns must name columns by field, as {{ question = "Frage" }} (got {columns!r})'
@@ -106,7 +112,13 @@ def _checked(columns: Any, images: Any, separator: Any) -> Mapping[str, str]:
     for name, given in (("images", images), ("separator", separator)):
         if not isinstance(given, str):
             raise DataError(f"data.options.{name} must be a text (got {given!r})")
-    return columns
+    for field, keyword in tags.items() if isinstance(tags, Mapping) else [("", tags)]:
+        if field not in TAGGED or not isinstance(keyword, str):
+            raise DataError(
+                f'data.options.tags must be as {{ modality = "Modality" }}, for {", ".join(TAGGED)} (got {tags!r})'
+            )
+        require_keyword(keyword)
+    return columns, tags
 
 
 def _columns(given: Mapping[str, str], there: Sequence[str], path: Path) -> dict[str, str]:
@@ -139,136 +151,3 @@ def _pictures(images: str, path: Path) -> ImageFolder:
     if not place.exists():
         raise DataError(f"data.options.images: {place} does not exist")
     return ImageFolder(place, members(place)) if place.is_file() else ImageFolder(place)
-
-
-def _asked(where: str, row: Values, known: Mapping[str, str]) -> Iterator[_Asked]:
-    """The row; of a conversation, each question with its answer."""
-    values = {name: row.get(column) for name, column in known.items()}
-    talk = next((names for names in TALKS if known["question"] not in row and row.get(names[0]) is not None), None)
-    if talk is None:
-        yield _Asked(where, values)
-        return
-    turns = [turn for name in talk if isinstance(row.get(name), list) for turn in row[name]]
-    said = [(_role(turn), _said(turn)) for turn in turns if isinstance(turn, Mapping)]
-    pairs = [
-        (question, answer)
-        for (asks, question), (answers, answer) in pairwise(said)
-        if asks in ASKS and answers in ANSWERS
-    ]
-    for number, (question, answer) in enumerate(pairs or [("", "")]):
-        more = {"id": f"{values['id']}-{number}"} if values.get("id") is not None and len(pairs) > 1 else {}
-        yield _Asked(where, {**values, "question": question, "answer": answer, **more})
-
-
-def _role(turn: Mapping[str, Any]) -> str:
-    return str(turn.get("from") or turn.get("role") or "")
-
-
-def _said(turn: Mapping[str, Any]) -> str:
-    content = turn.get("value") or turn.get("content") or ""
-    parts = content if isinstance(content, list) else [content]
-    texts = (part.get("text") or "" if isinstance(part, Mapping) else str(part) for part in parts)
-    return " ".join(texts).replace(PLACE, " ").strip()
-
-
-def _example(row: Values, name: str, pictures: ImageFolder, separator: str) -> Example:
-    question = text(row, "question")
-    options = _several(row, "options", separator) if row.get("options") not in (None, "") else ()
-    answers = right_answers({"answer": _listed(row.get("answer"), "")}, "answer")
-    if row.get("references") not in (None, "", []):
-        answers = tuple(dict.fromkeys((*answers, *_several(row, "references", separator))))
-    if options:
-        answers = tuple(_option(answer, options) for answer in answers)
-    answer, *others = answers
-    sources = tuple(_image(cell, pictures) for cell in _cells(row.get("image"), separator))
-    if not sources:
-        raise DataError("it has no image")
-    return Example(
-        id=text(row, "id") if row.get("id") not in (None, "") else name,
-        cluster=_cluster(row, separator),
-        images=sources,
-        question=question,
-        answer=answer,
-        options=options,
-        references=tuple(others),
-        kind=_kind(row) or derive_kind(question, answer, options),
-        modality=label(row, "modality"),
-        task=label(row, "task"),
-        rationale=str(row.get("rationale") or "").strip() or None,
-    )
-
-
-def _cluster(row: Values, separator: str) -> str:
-    """The patient if the row names one, else its images."""
-    if row.get("patient") not in (None, ""):
-        return text(row, "patient")
-    cells = _cells(row.get("image"), separator)
-    return " ".join(_name(cell) for cell in cells)
-
-
-def _name(cell: Any) -> str:
-    """What tells an image from others before it is looked at."""
-    if isinstance(cell, Mapping):
-        return _digest(cell["bytes"]) if isinstance(cell.get("bytes"), bytes) else str(cell.get("path"))
-    return str(cell)
-
-
-def _cells(value: Any, separator: str) -> list[Any]:
-    listed = _listed(value, separator)
-    return [cell for cell in (listed if isinstance(listed, list) else [listed]) if cell not in (None, "")]
-
-
-def _listed(value: Any, separator: str) -> Any:
-    """A list, also where a cell of text holds one: as JSON, or with separators."""
-    if not isinstance(value, str):
-        return value
-    if value.lstrip().startswith("["):
-        try:
-            found = json.loads(value)
-        except (ValueError, RecursionError):
-            return value
-        return found if isinstance(found, list) else value
-    return [part.strip() for part in value.split(separator)] if separator and separator in value else value
-
-
-def _several(row: Values, key: str, separator: str) -> tuple[str, ...]:
-    """A list of texts, by letter or in order; also with "|" between them."""
-    value = row[key]
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    found = _listed(value, "|" if "|" in str(value) else separator)
-    return tuple(text({key: each}, key) for each in (found if isinstance(found, list) else [found]))
-
-
-def _option(answer: str, options: Sequence[str]) -> str:
-    """The option that an answer is, or is the letter of."""
-    same = [option for option in options if option.casefold() == answer.casefold()]
-    place = string.ascii_uppercase.find(answer.upper()) if len(answer) == 1 else -1
-    if not same and not 0 <= place < len(options):
-        raise DataError(f"its answer {answer!r} is none of its options ({', '.join(options)})")
-    return same[0] if same else options[place]
-
-
-def _image(cell: Any, pictures: ImageFolder) -> ImageSource:
-    if isinstance(cell, Mapping) and isinstance(cell.get("bytes"), bytes):
-        return BytesImage(cell["bytes"], _digest(cell["bytes"]))
-    name = cell.get("path") if isinstance(cell, Mapping) else cell
-    if not isinstance(name, str):
-        raise DataError(f"its image must be the name of a file (got a {type(name).__name__})")
-    path = PurePosixPath(name.strip().replace("\\", "/"))
-    if path.is_absolute() and path.is_relative_to(pictures.path.absolute()):
-        path = path.relative_to(pictures.path.absolute())
-    if path.is_absolute():
-        raise DataError(f"its image {name} is not in {pictures.path}; set data.options.images to their folder")
-    return pictures.image(path.as_posix())
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]
-
-
-def _kind(row: Values) -> QuestionKind | None:
-    said = label(row, "kind")
-    if said is not None and said not in list(QuestionKind):
-        raise DataError(f"its kind {said!r} must be one of {', '.join(QuestionKind)}")
-    return QuestionKind(said) if said else None

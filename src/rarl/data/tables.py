@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from rarl.data.loading import Problem
 from rarl.data.published import Values, parsed_json, read_table
@@ -59,7 +60,7 @@ def _whole(path: Path) -> Iterator[tuple[str, Values]]:
 
 
 def _lines(path: Path, problem: Problem) -> Iterator[tuple[str, Values]]:
-    with _told(path), path.open(encoding="utf-8-sig", newline="\n") as file:
+    with told(path), path.open(encoding="utf-8-sig", newline="\n") as file:
         for number, line in enumerate(file, start=1):
             where = f"{path}, line {number}"
             if not line.strip():
@@ -76,15 +77,20 @@ def _lines(path: Path, problem: Problem) -> Iterator[tuple[str, Values]]:
 
 
 def _separated(path: Path, problem: Problem) -> tuple[Sequence[str], Iterator[tuple[str, Values]]]:
-    with _told(path), path.open(encoding="utf-8-sig", newline="") as file:
-        header = file.readline()
-    comma = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=header.count)  # ";" is Excel's in many countries
-    columns = next(csv.reader([header.strip()], delimiter=comma), [])
+    columns, comma = columns_of(path)
     return columns, _records(path, columns, comma, problem)
 
 
+def columns_of(path: Path) -> tuple[Sequence[str], str]:
+    """The columns of a table of separated values, and what separates them. Errors: DataError."""
+    with told(path), path.open(encoding="utf-8-sig", newline="") as file:
+        header = file.readline()
+    comma = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=header.count)  # ";" is Excel's in many countries
+    return next(csv.reader([header.strip()], delimiter=comma), []), comma
+
+
 def _records(path: Path, columns: Sequence[str], comma: str, problem: Problem) -> Iterator[tuple[str, Values]]:
-    with _told(path), path.open(encoding="utf-8-sig", newline="") as file:
+    with told(path), path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, delimiter=comma)
         next(reader, None)
         for number, cells in enumerate(reader):
@@ -92,18 +98,23 @@ def _records(path: Path, columns: Sequence[str], comma: str, problem: Problem) -
             if len(cells) == len(columns):
                 yield where, dict(zip(columns, cells, strict=True))
             elif any(cells):
-                problem(where, f"it has {len(cells)} fields, the header {len(columns)}; quote fields with a {comma!r}")
+                problem(where, too_many(len(cells), len(columns), comma))
+
+
+def too_many(fields: int, columns: int, comma: str) -> str:
+    """Why a row can't be used that has another number of fields than the header."""
+    return f"it has {fields} fields, the header {columns}; quote fields with a {comma!r}"
 
 
 def _parquet(path: Path) -> tuple[Sequence[str], Iterator[tuple[str, Values]]]:
     with needed_for(f"reading {path}"):
         from pyarrow import parquet
-    with _told(path):
+    with told(path):
         table = parquet.ParquetFile(path)
 
     def rows() -> Iterator[tuple[str, Values]]:
         number = 0
-        with _told(path):
+        with told(path):
             for batch in table.iter_batches(batch_size=BATCH):
                 for row in batch.to_pylist():
                     yield f"{path}, row {number}", row
@@ -113,21 +124,27 @@ def _parquet(path: Path) -> tuple[Sequence[str], Iterator[tuple[str, Values]]]:
 
 
 def _saved(folder: Path, split: str) -> tuple[Sequence[str], Iterator[tuple[str, Values]]]:
-    with needed_for(f"reading {folder}"):
-        import datasets
-    with _told(folder):
-        saved = datasets.load_from_disk(str(folder))
-    if isinstance(saved, datasets.DatasetDict):
-        if split not in saved:
-            raise DataError(f"{folder} has no split {split!r}; it has {', '.join(saved)}")
-        saved = saved[split]
+    saved = saved_table(folder, split)
     batches = saved.with_format("arrow").iter(BATCH)  # as they lie there: images stay bytes, in lists too
     rows = (row for batch in batches for row in batch.to_pylist())
     return saved.column_names, ((f"{folder}, row {number}", row) for number, row in enumerate(rows))
 
 
+def saved_table(folder: Path, split: str) -> Any:
+    """A split of what `datasets` saved. Errors: DataError; MissingExtraError."""
+    with needed_for(f"reading {folder}"):
+        import datasets
+    with told(folder):
+        saved = datasets.load_from_disk(str(folder))
+    if isinstance(saved, datasets.DatasetDict):
+        if split not in saved:
+            raise DataError(f"{folder} has no split {split!r}; it has {', '.join(saved)}")
+        saved = saved[split]
+    return saved
+
+
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def told(path: Path) -> Iterator[None]:
     """What reading a damaged file raises, as a DataError."""
     try:
         yield

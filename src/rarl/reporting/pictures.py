@@ -68,7 +68,8 @@ class Library:
     def trained(self, card: Card, source: Source) -> Card:
         """The card of a question in training with all that the log doesn't say of it."""
         config = source.config
-        place = _of_run(config, config.data.split, config.data.limit, False) if config else None
+        known = config is not None and not config.data.stream  # of a streamed set no example is looked for
+        place = _of_run(config, config.data.split, config.data.limit, False) if config and known else None
         example = self._split(place).get(card.id) if place else None
         if example:
             card = replace(card, question=example.question, gold=" or ".join((example.answer, *example.references)))
