@@ -134,7 +134,7 @@ def score(source: Path, out: Path, config: RunConfig | None = None) -> ScoredFil
 def probe(config: RunConfig) -> Probe:
     """Whether a known way of gaming would pay under this config, on examples of its own training data."""
     examples = load_split(config, config.data.split, config.data.limit)
-    return probe_rewards(examples, Scorer.of(config, judge_of(config)), load_pool(config.prompt.pool))
+    return probe_rewards(examples.sample(), Scorer.of(config, judge_of(config)), load_pool(config.prompt.pool))
 
 
 def predict(
@@ -197,7 +197,7 @@ class _Session:
             check_targets(examples.sample(), config.sft.target)
         else:
             warn_of_unused(scorer, examples.sample(), config, pool)
-            probed = probe_at_start(examples, config, pool) if probing else None
+            probed = probe_at_start(examples.sample(), config, pool) if probing else None
         splits = config.eval.splits if config.eval.enabled else ()
         evaluations = tuple(load_questions(config, split) for split in splits)
         for evaluation in evaluations:

@@ -10,6 +10,7 @@ import pytest
 
 import rarl
 from published_sets import picture, write_json, write_lines, write_pictures
+from rarl import assembly
 from rarl.data import Dataset, load_dataset
 from rarl.data.writing import FORMS, write_sets
 from rarl.errors import DataError, RarlError, RunFolderError
@@ -192,9 +193,9 @@ def test_what_cannot_be_streamed_is_told(root: Path) -> None:
     loader.write_text("def load(split, *, stream=False):\n    yield 1\n")
     with pytest.raises(DataError, match="must return a Sequence"):
         load_dataset(f"{loader}:load", stream=True)
-    loader.write_text("def load(split, *, stream=False):\n    return [1]\n")
+    (root / "other.py").write_text("def load(split, *, stream=False):\n    return [1]\n")
     with pytest.raises(DataError, match="must give Examples, not int"):
-        load_dataset(f"{loader}:load", stream=True)[0]
+        load_dataset(f"{root / 'other.py'}:load", stream=True)[0]
 
 
 def config(root: Path, *more: str) -> rarl.RunConfig:
@@ -248,9 +249,9 @@ def test_a_run_does_not_go_on_with_another_table(root: Path) -> None:
     table[6]["answer"] = "another"
     write_lines(root / "t.jsonl", table)
     with pytest.raises(RunFolderError, match="has other examples than when the run began"):
-        rarl.resume(folder, ["train.steps=5"])
+        assembly.resume(folder, ["train.steps=5"])
     write_lines(root / "t.jsonl", rows())
-    rarl.resume(folder, ["train.steps=5"])
+    assembly.resume(folder, ["train.steps=5"])
 
 
 def test_the_page_says_what_was_measured() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -93,7 +94,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
     start = 0
     with path.open("rb") as file:
         for line in file:
-            if not line.isspace():
+            if line.removeprefix(codecs.BOM_UTF8).strip():
                 yield start, line
             start += len(line)
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn, overload
 
 from rarl.data.checking import trouble
 from rarl.data.images import Checkable, viewed
-from rarl.data.ondemand import OnDemand
+from rarl.data.ondemand import OnDemand, Unreadable
 from rarl.data.overlap import sharing_none
 from rarl.data.windows import Window
 from rarl.data.workers import Workers
@@ -59,11 +59,12 @@ class Dataset(Sequence[Example]):
         return isinstance(self.examples, OnDemand)
 
     def sample(self, count: int = SAMPLED) -> Sequence[Example]:
-        """All examples; where they are streamed at most `count`, that lie evenly spaced. Errors: DataError."""
+        """All examples; where they are streamed those that can be used of `count`, evenly spaced. Errors: DataError."""
         if not self.streamed:
             return self
         least = min(count, len(self))
-        return [self.examples[place * len(self) // least] for place in range(least)]
+        found = (self.examples[place * len(self) // least] for place in range(least))
+        return [example for example in found if not any(isinstance(image, Unreadable) for image in example.images)]
 
     def images(self) -> Iterator[ImageSource]:
         """Those of all examples."""
