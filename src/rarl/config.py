@@ -73,6 +73,7 @@ class Data(Section):
     # Of DICOM, NIfTI and NumPy: a named window, such as "lung", or centre and width; the slice, from 0. docs/images.md
     window: str | tuple[float, float] | None = None
     frame: int | None = None
+    frames: int | None = Field(None, ge=1)  # so many slices, evenly spaced, as several images
     options: dict[str, Any] = Field({})  # further arguments of the data set's own loader
     without: Without | None = None
 
@@ -267,7 +268,7 @@ class RunConfig(Section):
             raise ValueError(f"reward.weights.{negative[0]} must be at least 0")
         if not any(weights.values()) and not self.reward.extra:
             raise ValueError("reward.weights has no positive weight: there is nothing to learn from")
-        names = "split root limit on_error seed name sampled without window frame stream"
+        names = "split root limit on_error seed name sampled without window frame frames stream"
         taken = set(names.split()) & set(self.data.options)
         if taken:
             raise ValueError(f"data.options cannot hold {min(taken)!r}, which has a key of its own (docs/data.md)")

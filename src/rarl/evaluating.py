@@ -181,6 +181,7 @@ def load_split(config: RunConfig, split: str, limit: int | None, sampled: bool =
         without=known,
         window=data.window,
         frame=data.frame,
+        frames=data.frames,
         stream=data.stream and not sampled,
         **data.options,
     )

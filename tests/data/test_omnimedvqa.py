@@ -1,10 +1,12 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 
 from published_sets import write_json, write_pictures
-from rarl.data import load_dataset
+from rarl.data import load_dataset, omnimedvqa
 from rarl.errors import DataError
 from rarl.types import QuestionKind
 
@@ -78,8 +80,41 @@ def test_bad_rows(root: Path, change: dict[str, Any], why: str) -> None:
         load_dataset("omnimedvqa", split="test", root=str(root))
 
 
-def test_missing_files(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"one archive on the hub; unpack it and pass data\.root"):
+@pytest.mark.parametrize("above", ["OmniMedVQA/", ""])
+def test_the_archive_as_it_is_published(root: Path, tmp_path: Path, above: str) -> None:
+    archive = tmp_path / "packed" / "OmniMedVQA.zip"
+    archive.parent.mkdir()
+    with ZipFile(archive, "w") as packed:
+        for path in root.rglob("*"):
+            if path.is_file() and path != archive:
+                packed.write(path, above + path.relative_to(root).as_posix())
+    unpacked = load_dataset("omnimedvqa", split="test", root=str(root))
+    for place in (archive, archive.parent):
+        found = load_dataset("omnimedvqa", split="test", root=str(place))
+        assert [replace(item, images=()) for item in found] == [replace(item, images=()) for item in unpacked]
+        assert found[1].images[0].read().getpixel((0, 0)) == (10, 10, 10)
+    assert len(load_dataset("omnimedvqa", split="test", root=str(archive), source="ACRIMA")) == 2
+
+
+def test_the_archive_is_fetched(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def fetch(hub: str, patterns: list[str], layout: str) -> Path:
+        asked.append((hub, patterns))
+        return root
+
+    monkeypatch.setattr(omnimedvqa, "fetch_files", fetch)
+    assert len(load_dataset("omnimedvqa", split="test")) == 3
+    assert asked == [("foreverbeliever/OmniMedVQA", ["OmniMedVQA.zip"])]
+
+
+def test_missing_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(DataError, match=r"cannot fetch foreverbeliever/OmniMedVQA .*pass data\.root.*OmniMedVQA\.zip"):
         load_dataset("omnimedvqa", split="test")
     with pytest.raises(DataError, match=r"has no QA_information/Open-access/\*\.json; data\.root must be"):
+        load_dataset("omnimedvqa", split="test", root=str(tmp_path))
+    with ZipFile(tmp_path / "OmniMedVQA.zip", "w") as packed:
+        packed.writestr("OmniMedVQA/readme.txt", "nothing")
+    with pytest.raises(DataError, match=r"OmniMedVQA\.zip has no QA_information/Open-access/\*\.json"):
         load_dataset("omnimedvqa", split="test", root=str(tmp_path))

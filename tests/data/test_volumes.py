@@ -4,12 +4,15 @@ import gzip
 import io
 from itertools import permutations, product
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from published_sets import picture, write_lines
+from rarl.data import load_dataset
 from rarl.data.images import BytesImage, FileImage, frames_of, load_image, load_images
 from rarl.errors import DataError, RarlError
 
@@ -66,6 +69,39 @@ def test_several_slices_lie_evenly(tmp_path: Path) -> None:
     shown = [np.asarray(image)[..., 0].tolist() for image in load_images(path, frames=3)]
     assert shown == [EXPECTED[place] for place in (0, 2, 4)]
     assert len(load_images(path, frames=99)) == Z
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_table_gives_several_slices_of_each_volume(tmp_path: Path, stream: bool) -> None:
+    saved(tmp_path / "volume.nii", body())
+    (tmp_path / "picture.png").write_bytes(picture(70))
+    with ZipFile(tmp_path / "packed.zip", "w") as packed:
+        packed.write(tmp_path / "volume.nii", "volume.nii")
+        packed.write(tmp_path / "picture.png", "picture.png")
+    rows = [{"image": ["volume.nii", "picture.png"], "question": "What is it?", "answer": "a body"}]
+    write_lines(tmp_path / "t.jsonl", rows)
+    for images in ("", "packed.zip"):
+        options = {"root": str(tmp_path / "t.jsonl"), "images": images, "stream": stream}
+        [example] = load_dataset("table", frames=3, **options)
+        shown = [np.asarray(image.read())[..., 0].tolist() for image in example.images]
+        assert shown[:3] == [EXPECTED[place] for place in (0, 2, 4)]
+        assert len(shown) == 4
+        assert set(load_dataset("table", frames=3, **options).images()) == set(example.images)
+        assert len(load_dataset("table", frames=1, **options)[0].images) == 2
+    with pytest.raises(DataError, match=r"data\.frame is one slice and data\.frames several"):
+        load_dataset("table", frames=3, frame=1, **options)
+    with pytest.raises(DataError, match=r"data\.frames must be at least 1"):
+        load_dataset("table", frames=0, **options)
+    with pytest.raises(DataError, match="this data set draws its own"):
+        load_dataset("phantom", frames=2, limit=1)
+
+
+def test_slices_of_a_volume_that_is_damaged_are_a_bad_row(tmp_path: Path) -> None:
+    path = saved(tmp_path / "volume.nii", body())
+    path.write_bytes(path.read_bytes()[:200])
+    write_lines(tmp_path / "t.jsonl", [{"image": "volume.nii", "question": "What is it?", "answer": "a body"}])
+    with pytest.raises(DataError, match=r"row 't-0': .*volume\.nii"):
+        load_dataset("table", root=str(tmp_path), frames=3)
 
 
 def test_slope_and_intercept_and_a_window_in_the_units_of_the_values(tmp_path: Path) -> None:

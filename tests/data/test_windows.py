@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rarl.data.images import FileImage, ZippedImage, viewed
+from rarl.data.images import FileImage, View, ZippedImage, viewed
 from rarl.data.loading import load_dataset
 from rarl.data.windows import WINDOWS, centre_and_width, parse_window, stretched, windowed
 from rarl.errors import DataError
@@ -70,7 +70,7 @@ def test_a_data_sets_images_are_seen_by_its_window_and_frame(tmp_path) -> None:
 
 
 def test_drawn_images_have_no_window() -> None:
-    assert viewed(ZippedImage("a.zip", "b"), "lung", 1) == ZippedImage("a.zip", "b", "lung", 1)
-    assert viewed(FileImage("a"), None, 1) == FileImage("a", None, 1)
+    assert viewed(ZippedImage("a.zip", "b"), View("lung", 1)) == (ZippedImage("a.zip", "b", "lung", 1),)
+    assert viewed(FileImage("a"), View(None, 1)) == (FileImage("a", None, 1),)
     with pytest.raises(DataError, match="this data set draws its own"):
         load_dataset("phantom", limit=1, window="lung")

@@ -7,8 +7,9 @@ import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -154,11 +155,44 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.rint(scaled).astype(np.uint8))
 
 
-def viewed(image: ImageSource, window: Window | None, frame: int | None) -> ImageSource:
-    """The same image by this window and frame. Errors: DataError for one that a program draws."""
-    if isinstance(image, FileImage | BytesImage | ZippedImage):
-        return replace(image, window=window, frame=frame)
-    raise DataError("data.window and data.frame are for image files, and this data set draws its own")
+class View(NamedTuple):
+    """How image files are shown: a window, one frame, or so many `frames` that lie evenly spaced."""
+
+    window: Window | None = None
+    frame: int | None = None
+    frames: int | None = None
+
+
+def viewed(image: ImageSource, view: View) -> tuple[ImageSource, ...]:
+    """The image as it is to be shown; several where frames are asked for and there are as many.
+
+    Errors: DataError for one that a program draws, or that can't be read where frames are to be counted.
+    """
+    if view == View():
+        return (image,)
+    if not isinstance(image, FileImage | BytesImage | ZippedImage):
+        raise DataError("data.window, data.frame and data.frames are for image files, and this data set draws its own")
+    if view.frames is None:
+        return (replace(image, window=view.window, frame=view.frame),)
+    there = _count(image)
+    if there == 1:
+        return (replace(image, window=view.window),)
+    return tuple(replace(image, window=view.window, frame=place) for place in spaced(there, view.frames))
+
+
+def spaced(there: int, count: int) -> list[int]:
+    """So many of the places below `there`, evenly spaced, each once."""
+    return sorted({int((place + 0.5) * there / count) for place in range(count)})
+
+
+@lru_cache(maxsize=1024)  # rows of one volume often stand together
+def _count(image: FileImage | BytesImage | ZippedImage) -> int:
+    if isinstance(image, FileImage):
+        return frames_of(image.path)
+    data = image.data if isinstance(image, BytesImage) else member(image.archive, image.member).getvalue()
+    source = io.BytesIO(data)
+    reader = _reader(source)
+    return reader.count(source, image.name) if reader else 1
 
 
 def load_image(path: str | Path, *, window: Window | None = None, frame: int | None = None) -> Image.Image:
@@ -179,8 +213,7 @@ def load_images(
     if isinstance(frames, int):
         if frames < 1:
             raise DataError(f"frames must be at least 1, not {frames}")
-        there = frames_of(path)
-        frames = sorted({int((place + 0.5) * there / frames) for place in range(frames)})
+        frames = spaced(frames_of(path), frames)
     return [load_image(path, window=window, frame=frame) for frame in frames]
 
 

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, NoReturn, overload
 
 from rarl.data.checking import trouble
-from rarl.data.images import Checkable, viewed
+from rarl.data.images import Checkable, View, viewed
 from rarl.data.ondemand import OnDemand, Unreadable
 from rarl.data.overlap import sharing_none
 from rarl.data.windows import Window
@@ -93,6 +93,7 @@ def load_dataset(
     without: Collection[str] = (),
     window: Window | None = None,
     frame: int | None = None,
+    frames: int | None = None,
     stream: bool = False,
     **options: Any,
 ) -> Dataset:
@@ -106,7 +107,7 @@ def load_dataset(
     A `limit` takes the first examples; with `sampled` it draws them from the whole split by their ids, the same ones
     each time, and keeps their order. A loader that names both limit and seed draws its examples itself: it is believed.
     `without` holds fingerprints (`rarl.data.overlap`) of images whose examples are left out. `window` and `frame` are
-    those of `rarl.data.images.load_image`, for every image.
+    those of `rarl.data.images.load_image`, for every image; of `frames` each gives so many, if it has them.
 
     With `stream` the examples are a sequence whose items are read, and checked with their images, when they are asked
     for; ids are not compared. The loader must take `stream`, and return a Sequence: "table" does.
@@ -120,6 +121,10 @@ def load_dataset(
     loader = datasets.get(name)
     if stream and "stream" not in inspect.signature(loader).parameters:
         raise DataError(f"data set {name!r} cannot be streamed: its loader takes no stream; leave data.stream false")
+    if frame is not None and frames is not None:
+        raise DataError("data.frame is one slice and data.frames several: set one of them")
+    if frames is not None and frames < 1:
+        raise DataError(f"data.frames must be at least 1, not {frames}")
     if stream and (without or sampled):
         raise DataError("data.stream reads no image ahead: it goes with no data.without, and with no sample")
     sampled = sampled and limit is not None and not {"limit", "seed"} <= inspect.signature(loader).parameters.keys()
@@ -128,10 +133,10 @@ def load_dataset(
     with _failures_told(name, split):
         found = loader(split, **accepted)
         if stream:
-            return _streamed(found, name, split, (window, frame), limit, skipped, on_error == "skip")
+            return _streamed(found, name, split, View(window, frame, frames), limit, skipped, on_error == "skip")
         shuffled = _Shuffled(found) if sampled and isinstance(found, Iterable) else None
         items = found if shuffled is None else shuffled.items
-        sound = _sound(items, f"{name} {split}", problem, (window, frame), None if without else limit)
+        sound = _sound(items, f"{name} {split}", problem, View(window, frame, frames), None if without else limit)
         apart, overlapping = sharing_none(sound, without)
         total = limit or (len(found) if isinstance(found, Sequence) else None)
         examples = tuple(progress(islice(apart, limit), "checking images", total=total))
@@ -147,7 +152,7 @@ def _streamed(
     found: Any,
     name: str,
     split: str,
-    view: tuple[Window | None, int | None],
+    view: View,
     limit: int | None,
     skipped: Sequence[tuple[str, str]],
     skip: bool,
@@ -195,9 +200,7 @@ def _accepted(
     return {key: value for key, value in known.items() if key in parameters} | dict(options)
 
 
-def _sound(
-    found: Iterable[Any], where: str, problem: Problem, view: tuple[Window | None, int | None], limit: int | None
-) -> Iterator[Example]:
+def _sound(found: Iterable[Any], where: str, problem: Problem, view: View, limit: int | None) -> Iterator[Example]:
     """The examples that can be used, at most `limit`. Images of the next ones are decoded meanwhile, each once."""
     if not isinstance(found, Iterable):
         raise DataError(f"{where}: the loader must yield Examples, not return a {type(found).__name__}")
@@ -215,8 +218,8 @@ def _sound(
                         f"{where}, item {number}: the loader must yield Examples, not {type(item).__name__}"
                     )
                 why = trouble(item)
-                if why is None and view != (None, None):
-                    item = replace(item, images=tuple(viewed(image, *view) for image in item.images))
+                if why is None and view != View():
+                    item, why = _viewed(item, view)
                 for image in item.images if why is None else ():
                     if image not in verdicts:
                         verdicts[image] = pool.begin(_refusal, image)
@@ -235,6 +238,13 @@ def _sound(
                 yield example
             else:
                 problem(f"{where}, row {example.id!r}", why)
+
+
+def _viewed(item: Example, view: View) -> tuple[Example, str | None]:
+    try:
+        return replace(item, images=tuple(shown for image in item.images for shown in viewed(image, view))), None
+    except DataError as error:
+        return item, str(error)
 
 
 def _refusal(image: ImageSource) -> str | None:

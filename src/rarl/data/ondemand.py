@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
 
 from rarl.data.checking import trouble
-from rarl.data.images import viewed
-from rarl.data.windows import Window
+from rarl.data.images import View, viewed
 from rarl.errors import DataError
 from rarl.types import Example, ImageSource
 
@@ -37,7 +37,7 @@ class OnDemand(Sequence[Example]):
         self,
         found: Sequence[Any],
         where: str,
-        view: tuple[Window | None, int | None],
+        view: View,
         limit: int | None,
         *,
         skip: bool,
@@ -67,7 +67,8 @@ class OnDemand(Sequence[Example]):
         """Those of all examples, as fast as they can be had; they are not looked at."""
         if self._length == len(self._found) and hasattr(self._found, "images"):
             for image in self._found.images():
-                yield self._seen(image)
+                with suppress(DataError):
+                    yield from viewed(image, self._view)
             return
         for example in self:
             yield from example.images
@@ -77,7 +78,4 @@ class OnDemand(Sequence[Example]):
             raise DataError(f"item {place}: the loader must give Examples, not {type(item).__name__}")
         if why := trouble(item):
             raise DataError(f"row {item.id!r}: {why}")
-        return replace(item, images=tuple(map(self._seen, item.images)))
-
-    def _seen(self, image: ImageSource) -> ImageSource:
-        return image if self._view == (None, None) else viewed(image, *self._view)
+        return replace(item, images=tuple(shown for image in item.images for shown in viewed(image, self._view)))

@@ -88,7 +88,11 @@ def folder_at(root: str, layout: str) -> Path:
 
 def read_table(path: Path) -> list[Values]:
     """The rows of a JSON file that is a list of objects, or of a JSON Lines file. DataError for anything else."""
-    content = read_utf8(path)
+    return parsed_table(read_utf8(path), path)
+
+
+def parsed_table(content: str, path: Path) -> list[Values]:
+    """The same of a file's text, which may have been in an archive."""
     if path.suffix.lower() == ".jsonl":
         lines = enumerate(content.split("\n"), start=1)
         rows = [parsed_json(line, path, number) for number, line in lines if line.strip()]
@@ -110,9 +114,15 @@ def read_csv(path: Path) -> list[Values]:
 def read_utf8(path: Path) -> str:
     """The text of a file, its line ends as they are. DataError where it can't be read, or is not UTF-8."""
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return decoded(path.read_bytes(), path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def decoded(data: bytes, path: Path) -> str:
+    """UTF-8 as text. DataError where it is something else."""
+    try:
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise DataError(f"{path} is not UTF-8 text; save it as that") from None
 

@@ -167,5 +167,5 @@ def _encoded(image: Image, form: str, **options: Any) -> str:
 def _of_run(config: RunConfig, split: str, limit: int | None, sampled: bool) -> _Place:
     data = config.data
     limit = None if data.without else limit  # some of the first were left out, and others took their places
-    options = {**data.options, "window": data.window, "frame": data.frame}
+    options = {**data.options, "window": data.window, "frame": data.frame, "frames": data.frames}
     return _Place(data.name, split, data.root, limit, config.run.seed, sampled, options)
