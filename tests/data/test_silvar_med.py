@@ -6,6 +6,8 @@ import pytest
 
 from published_sets import write_json, write_lines, write_pictures
 from rarl.data import load_dataset
+from rarl.data.overlap import fingerprints
+from rarl.data.quality import check_sets
 from rarl.errors import DataError
 
 ROWS: list[dict[str, Any]] = [
@@ -159,3 +161,27 @@ def test_an_option_that_names_no_column(root: Path, option: str, value: Any) -> 
     write_json(root / "silvar.json", ROWS)
     with pytest.raises(DataError, match=rf"^silvar-med: the option {option} must be the name of a column \(got"):
         load_dataset("silvar-med", root=str(root), **{option: value})
+
+
+def test_what_it_shares_with_slake_is_counted_and_left_out_on_demand(root: Path, tmp_path: Path) -> None:
+    write_json(root / "silvar.json", ROWS)
+    slake = tmp_path / "slake"
+    write_pictures(slake / "imgs", ["a/source.jpg", "b/source.jpg", "c/source.jpg"])  # the first two are those above
+    questions = {
+        "img_name": "b/source.jpg",
+        "question": "Is it large?",
+        "answer": "Yes",
+        "q_lang": "en",
+        "qid": 1,
+        "modality": "X-Ray",
+        "content_type": "Size",
+        "answer_type": "CLOSED",
+    }
+    write_json(slake / "test.json", [questions, {**questions, "img_name": "c/source.jpg", "qid": 2}])
+    parts = [load_dataset("silvar-med", root=str(root)), load_dataset("slake", split="test", root=str(slake))]
+    pytest.importorskip("imagehash")
+    [pair] = check_sets(parts).pairs
+    assert (pair.images, pair.of_images) == (1, 2)
+    apart = load_dataset("silvar-med", root=str(root), without=set(fingerprints(parts[1]).values()))
+    assert [each.images[0].name for each in apart] == ["source.jpg"]
+    assert (len(apart), apart.overlapping) == (1, 1)
