@@ -38,7 +38,7 @@ def test_clear_removes_all_that_was_kept_and_nothing_else(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = filled(tmp_path / "rarl")
     assert run("cache", "show", patch=monkeypatch) == 0
-    assert " ".join(capsys.readouterr().out.split()).count("vision features 2 0.00 GB") == 1
+    assert " ".join(capsys.readouterr().out.split()).count("vision features 2 0.0 MB") == 1
     assert run("cache", "clear", "--keep-verdicts", patch=monkeypatch) == 0
     assert (tmp_path / "rarl" / "judge.sqlite").is_file()
     assert run("cache", "clear", patch=monkeypatch) == 0

@@ -68,7 +68,7 @@ def test_several_right_answers(root: Path) -> None:
     ):
         load_dataset("silvar-med", root=str(root))
     write_lines(root / "silvar.jsonl", [rows[0] | {"answers": []}])
-    with pytest.raises(DataError, match="row 0: it has no answer"):
+    with pytest.raises(DataError, match="line 1: it has no answer"):
         load_dataset("silvar-med", root=str(root))
 
 
@@ -86,7 +86,7 @@ def test_columns_of_other_names(root: Path) -> None:
 def test_what_is_missing_is_said(root: Path) -> None:
     with pytest.raises(DataError, match=r"not on the hub; pass data\.root, a folder with a table"):
         load_dataset("silvar-med")
-    with pytest.raises(DataError, match="holds 0 tables; give a table"):
+    with pytest.raises(DataError, match="holds 0 tables; give the table"):
         load_dataset("silvar-med", root=str(root))
     write_json(root / "a.json", [*ROWS, ROWS[0] | {"rationale": ""}])
     with pytest.raises(DataError, match=r"a\.json, row 2: it has no rationale"):
@@ -128,7 +128,7 @@ def test_a_csv_row_of_more_fields_than_the_header_is_bad_in_any_split(root: Path
         "xmlab1/source.jpg,What is it?,A mass,It is white, so a mass,train\n"
         "xmlab2/source.jpg,What is it?,A cyst,It is black\n"
     )
-    with pytest.raises(DataError, match=r"silvar\.csv, row 1: it has more fields than the header; put quotes"):
+    with pytest.raises(DataError, match=r"silvar\.csv, row 1: it has 6 fields, the header 5; quote"):
         load_dataset("silvar-med", root=str(root))
     data = load_dataset("silvar-med", root=str(root), on_error="skip")
     assert [item.id for item in data] == ["silvar-med-0", "silvar-med-2"]
@@ -151,7 +151,7 @@ def test_a_csv_that_is_none(root: Path) -> None:
     with pytest.raises(DataError, match=r"a\.csv is not UTF-8 text; save it as that"):
         load_dataset("silvar-med", root=str(root))
     (root / "a.csv").write_text("image,question\n" + "x" * 200_000)
-    with pytest.raises(DataError, match=r"a\.csv is not a CSV file \(field larger"):
+    with pytest.raises(DataError, match=r"a\.csv is not a table of separated values \(field larger"):
         load_dataset("silvar-med", root=str(root))
 
 

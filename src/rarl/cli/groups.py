@@ -209,7 +209,7 @@ def show_cache(folder: CacheFolder = None) -> None:
     from rarl.caches import caches
 
     rows = (
-        (each.what, f"{len(each.files):,}", f"{each.nbytes / 1e9:.2f} GB", str(each.path)) for each in caches(folder)
+        (each.what, f"{len(each.files):,}", f"{each.nbytes / 1e6:,.1f} MB", str(each.path)) for each in caches(folder)
     )
     print_rows("Kept between runs", ("what", "files", "size", "where"), rows)
 
@@ -230,4 +230,4 @@ def clear_cache(
         size = each.nbytes
         if left := each.clear():
             raise RunFolderError(f"{left} of the files in {each.path} cannot be removed; remove them as their owner")
-        print(f"removed {len(each.files):,} files of {each.what}, {size / 1e9:.2f} GB: {each.path}")
+        print(f"removed {len(each.files):,} files of {each.what}, {size / 1e6:,.1f} MB: {each.path}")

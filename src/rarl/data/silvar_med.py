@@ -6,7 +6,7 @@ Its layout isn't documented, so a table is read in any common form, and the name
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from rarl.data.loading import Problem, refuse
@@ -19,20 +19,17 @@ from rarl.data.published import (
     image_folder,
     label,
     needs,
-    numbered,
-    read_csv,
-    read_table,
     right_answers,
     text,
 )
 from rarl.data.splits import SHARES, disjoint
+from rarl.data.tables import FORMS, find_table, rows_of
 from rarl.draws import Draws
 from rarl.errors import DataError
 from rarl.grading import derive_kind
 from rarl.types import Example
 
-LAYOUT = "a table (.json, .jsonl or .csv) and the images that it names"
-FORMS = (".json", ".jsonl", ".csv")
+LAYOUT = f"a table ({', '.join(FORMS)}) and the images that it names"
 SPLITS = ("train", *SHARES)
 
 
@@ -59,13 +56,14 @@ def load(
     _check_names(columns)
     if not root:
         raise DataError(f"silvar-med is not on the hub; pass data.root, a folder with {LAYOUT}")
-    path = _table(folder_at(root, LAYOUT))
-    table = read_csv(path) if path.suffix.lower() == ".csv" else read_table(path)
+    path = find_table(folder_at(root, LAYOUT))
+    table = list(rows_of(path, split, problem)[1])
     if not table:
         raise DataError(f"{path} has no rows; it needs the columns {', '.join(columns.values())}, and a row a question")
-    lists = any("answers" in row for row in table)
-    needs([column for name, column in columns.items() if name != "answer" or not lists], table, path)
-    asked = list(_placed(path, table, columns, problem))
+    rows = [row for _, row in table]
+    lists = any("answers" in row for row in rows)
+    needs([column for name, column in columns.items() if name != "answer" or not lists], rows, path)
+    asked = list(_placed(table, columns, problem))
     check_split("silvar-med", split, sorted({row["split_column"] for _, row in asked}) if split_column else SPLITS)
     if split_column:
         asked = [(where, row) for where, row in asked if row["split_column"] == split]
@@ -86,15 +84,13 @@ def _check_names(columns: Mapping[str, Any]) -> None:
 
 
 def _placed(
-    path: Path, table: Sequence[Values], columns: Mapping[str, str], problem: Problem
+    table: Sequence[tuple[str, Values]], columns: Mapping[str, str], problem: Problem
 ) -> Iterator[tuple[str, Values]]:
     """The rows by our names for their columns, and numbered; those that belong to no known split go to `problem`."""
-    for number, (where, values) in enumerate(numbered(path, table)):
+    for number, (where, values) in enumerate(table):
         row = {name: values.get(column) for name, column in columns.items()}
         row["answer"] = values.get("answers", row["answer"])
-        if None in values:  # where csv puts what has no column: the fields before may have moved as well
-            problem(where, "it has more fields than the header; put quotes around a field with a comma in it")
-        elif "split_column" in row and label(row, "split_column") is None:
+        if "split_column" in row and label(row, "split_column") is None:
             problem(where, f"it has no {columns['split_column']}")
         else:
             split = {"split_column": text(row, "split_column")} if "split_column" in row else {}
@@ -104,16 +100,6 @@ def _placed(
 def _cluster(row: Values) -> str:
     """Its image, by one name."""
     return PurePosixPath(str(row["image"]).strip()).as_posix()
-
-
-def _table(place: Path) -> Path:
-    if place.is_file():
-        return place
-    found = sorted(path for path in place.iterdir() if path.suffix.lower() in FORMS)
-    if len(found) != 1:
-        names = f" ({', '.join(path.name for path in found)})" if found else ""
-        raise DataError(f"data.root: {place} holds {len(found)} tables{names}; give {LAYOUT}, or the table itself")
-    return found[0]
 
 
 def _example(row: Values, images: ImageFolder) -> Example:
