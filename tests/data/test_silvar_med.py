@@ -126,7 +126,7 @@ def test_a_csv_row_of_more_fields_than_the_header_is_bad_in_any_split(root: Path
         "image,question,answer,rationale,part\n"
         "xmlab1/source.jpg,What is it?,A mass,It is white,train\n"
         "xmlab1/source.jpg,What is it?,A mass,It is white, so a mass,train\n"
-        "xmlab2/source.jpg,What is it?,A cyst,It is black\n"
+        "xmlab2/source.jpg,What is it?,A cyst,It is black,\n"
     )
     with pytest.raises(DataError, match=r"silvar\.csv, row 1: it has 6 fields, the header 5; quote"):
         load_dataset("silvar-med", root=str(root))

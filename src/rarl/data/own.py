@@ -59,8 +59,7 @@ def load(
         rows = indexed(path, split, columns.get("split", "split"), problem)
         names, numbered = rows.columns, Located(path, rows, problem)
     else:
-        names, found = rows_of(path, split, problem)
-        numbered = ((number, where, row) for number, (where, row) in enumerate(found))
+        names, numbered = rows_of(path, split, problem)
     reader = Reader(_columns(columns, names, path), _pictures(images, path), separator, tags)
     by_column = reader.columns["split"] in names
     if not by_column and not path.is_dir():

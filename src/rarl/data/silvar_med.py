@@ -23,7 +23,7 @@ from rarl.data.published import (
     text,
 )
 from rarl.data.splits import SHARES, disjoint
-from rarl.data.tables import FORMS, find_table, rows_of
+from rarl.data.tables import FORMS, Numbered, find_table, rows_of
 from rarl.draws import Draws
 from rarl.errors import DataError
 from rarl.grading import derive_kind
@@ -60,7 +60,7 @@ def load(
     table = list(rows_of(path, split, problem)[1])
     if not table:
         raise DataError(f"{path} has no rows; it needs the columns {', '.join(columns.values())}, and a row a question")
-    rows = [row for _, row in table]
+    rows = [row for *_, row in table]
     lists = any("answers" in row for row in rows)
     needs([column for name, column in columns.items() if name != "answer" or not lists], rows, path)
     asked = list(_placed(table, columns, problem))
@@ -83,11 +83,9 @@ def _check_names(columns: Mapping[str, Any]) -> None:
             raise DataError(f"silvar-med: the option {option} must be the name of a column (got {column!r})")
 
 
-def _placed(
-    table: Sequence[tuple[str, Values]], columns: Mapping[str, str], problem: Problem
-) -> Iterator[tuple[str, Values]]:
-    """The rows by our names for their columns, and numbered; those that belong to no known split go to `problem`."""
-    for number, (where, values) in enumerate(table):
+def _placed(table: Sequence[Numbered], columns: Mapping[str, str], problem: Problem) -> Iterator[tuple[str, Values]]:
+    """The rows by our names for their columns; those that belong to no known split go to `problem`."""
+    for number, where, values in table:
         row = {name: values.get(column) for name, column in columns.items()}
         row["answer"] = values.get("answers", row["answer"])
         if "split_column" in row and label(row, "split_column") is None:

@@ -19,6 +19,9 @@ SAVED = ("dataset_dict.json", "state.json")  # in a folder that `datasets` wrote
 BATCH = 256  # rows of a parquet file at a time
 
 
+Numbered = tuple[int, str, Values]  # a row with its number, bad ones counted, and where it stands
+
+
 def find_table(place: Path) -> Path:
     """The table itself, a folder that `datasets` saved, or the only table in a folder. Errors: DataError."""
     if any((place / name).is_file() for name in SAVED):
@@ -34,8 +37,8 @@ def find_table(place: Path) -> Path:
     return found[0]
 
 
-def rows_of(path: Path, split: str, problem: Problem) -> tuple[Sequence[str], Iterator[tuple[str, Values]]]:
-    """The names of the columns, and each row with where it stands; rows that can't be read go to `problem`.
+def rows_of(path: Path, split: str, problem: Problem) -> tuple[Sequence[str], Iterator[Numbered]]:
+    """The names of the columns, and each row, numbered, with where it stands; what can't be read goes to `problem`.
 
     `split` chooses among those of a folder that `datasets` saved; the rows of a file are all there. Errors: DataError.
     """
@@ -48,35 +51,34 @@ def rows_of(path: Path, split: str, problem: Problem) -> tuple[Sequence[str], It
         return _separated(path, problem)
     rows = _lines(path, problem) if form == ".jsonl" else _whole(path)
     first = list(_first(rows))
-    return [str(name) for _, row in first for name in row], chain(first, rows)
+    return [str(name) for *_, row in first for name in row], chain(first, rows)
 
 
-def _first(rows: Iterator[tuple[str, Values]]) -> Iterable[tuple[str, Values]]:
+def _first(rows: Iterator[Numbered]) -> Iterable[Numbered]:
     return [row] if (row := next(rows, None)) else []
 
 
-def _whole(path: Path) -> Iterator[tuple[str, Values]]:
-    return ((f"{path}, row {number}", row) for number, row in enumerate(read_table(path)))
+def _whole(path: Path) -> Iterator[Numbered]:
+    return ((number, f"{path}, row {number}", row) for number, row in enumerate(read_table(path)))
 
 
-def _lines(path: Path, problem: Problem) -> Iterator[tuple[str, Values]]:
+def _lines(path: Path, problem: Problem) -> Iterator[Numbered]:
     with told(path), path.open(encoding="utf-8-sig", newline="\n") as file:
-        for number, line in enumerate(file, start=1):
-            where = f"{path}, line {number}"
-            if not line.strip():
-                continue
+        known = ((place, line) for place, line in enumerate(file, start=1) if line.strip())
+        for number, (place, line) in enumerate(known):
+            where = f"{path}, line {place}"
             try:
-                row = parsed_json(line, path, number)
+                row = parsed_json(line, path, place)
             except DataError as error:
                 problem(where, str(error))
                 continue
             if isinstance(row, dict):
-                yield where, row
+                yield number, where, row
             else:
                 problem(where, "it is no object {..}")
 
 
-def _separated(path: Path, problem: Problem) -> tuple[Sequence[str], Iterator[tuple[str, Values]]]:
+def _separated(path: Path, problem: Problem) -> tuple[Sequence[str], Iterator[Numbered]]:
     columns, comma = columns_of(path)
     return columns, _records(path, columns, comma, problem)
 
@@ -89,14 +91,14 @@ def columns_of(path: Path) -> tuple[Sequence[str], str]:
     return next(csv.reader([header.strip()], delimiter=comma), []), comma
 
 
-def _records(path: Path, columns: Sequence[str], comma: str, problem: Problem) -> Iterator[tuple[str, Values]]:
+def _records(path: Path, columns: Sequence[str], comma: str, problem: Problem) -> Iterator[Numbered]:
     with told(path), path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, delimiter=comma)
         next(reader, None)
         for number, cells in enumerate(reader):
             where = f"{path}, row {number}"
             if len(cells) == len(columns):
-                yield where, dict(zip(columns, cells, strict=True))
+                yield number, where, dict(zip(columns, cells, strict=True))
             elif any(cells):
                 problem(where, too_many(len(cells), len(columns), comma))
 
@@ -106,28 +108,28 @@ def too_many(fields: int, columns: int, comma: str) -> str:
     return f"it has {fields} fields, the header {columns}; quote fields with a {comma!r}"
 
 
-def _parquet(path: Path) -> tuple[Sequence[str], Iterator[tuple[str, Values]]]:
+def _parquet(path: Path) -> tuple[Sequence[str], Iterator[Numbered]]:
     with needed_for(f"reading {path}"):
         from pyarrow import parquet
     with told(path):
         table = parquet.ParquetFile(path)
 
-    def rows() -> Iterator[tuple[str, Values]]:
+    def rows() -> Iterator[Numbered]:
         number = 0
         with told(path):
             for batch in table.iter_batches(batch_size=BATCH):
                 for row in batch.to_pylist():
-                    yield f"{path}, row {number}", row
+                    yield number, f"{path}, row {number}", row
                     number += 1
 
     return table.schema_arrow.names, rows()
 
 
-def _saved(folder: Path, split: str) -> tuple[Sequence[str], Iterator[tuple[str, Values]]]:
+def _saved(folder: Path, split: str) -> tuple[Sequence[str], Iterator[Numbered]]:
     saved = saved_table(folder, split)
     batches = saved.with_format("arrow").iter(BATCH)  # as they lie there: images stay bytes, in lists too
     rows = (row for batch in batches for row in batch.to_pylist())
-    return saved.column_names, ((f"{folder}, row {number}", row) for number, row in enumerate(rows))
+    return saved.column_names, ((number, f"{folder}, row {number}", row) for number, row in enumerate(rows))
 
 
 def saved_table(folder: Path, split: str) -> Any:
