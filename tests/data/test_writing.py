@@ -70,6 +70,17 @@ def test_what_is_written_is_read_back(form: str, tmp_path: Path) -> None:
     assert [seen(each) for each in read] == [seen(each) for each in made]
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_equal_data_gives_equal_bytes(form: str, tmp_path: Path) -> None:
+    made, found = examples(tmp_path / "from"), []
+    for name in ("one", "two"):
+        write_sets({"train": made}, tmp_path / name, form)
+        files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
+        found.append({path.relative_to(tmp_path / name): path.read_bytes() for path in files})
+    assert found[0] == found[1]
+    assert b"rows.parquet" not in b"".join(found[0].values())
+
+
 def test_every_form_is_tested_and_told() -> None:
     page = (Path(__file__).parents[2] / "docs" / "own-data.md").read_text(encoding="utf-8")
     assert sorted(TABLES) == sorted(FORMS)

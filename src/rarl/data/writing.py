@@ -8,6 +8,7 @@ import io
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -252,15 +253,27 @@ def _saved(path: Path, rows: Iterator[Row]) -> None:
         import datasets
     # Beside what is written, not in a cache of the user's: these may be a hospital's images.
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        _parquet(Path(folder) / "rows.parquet", rows)
-        shown = datasets.is_progress_bar_enabled()
-        datasets.disable_progress_bars()
-        try:
-            whole = datasets.Dataset.from_parquet(str(Path(folder) / "rows.parquet"), cache_dir=folder)
-            whole.save_to_disk(path)
-        finally:
-            if shown:
-                datasets.enable_progress_bars()
+        table = Path(folder) / "rows.parquet"
+        _parquet(table, rows)
+        with _silent(datasets):
+            datasets.Dataset.from_parquet(str(table), cache_dir=folder).save_to_disk(path)
+        state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+        # By default drawn at random, and what `datasets` calls equal data by.
+        with table.open("rb") as file:
+            state["_fingerprint"] = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+        (path / "state.json").write_text(json.dumps(state, indent=2, sort_keys=True), encoding="utf-8")
+
+
+@contextmanager
+def _silent(datasets: Any) -> Iterator[None]:
+    """Without the bars of `datasets`: there is one of ours."""
+    shown = datasets.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
 
 
 FORMS: dict[str, Form] = {
