@@ -10,7 +10,7 @@ from rarl.locking import alone
 
 def test_one_at_a_time_in_a_folder(tmp_path: Path) -> None:
     with alone(tmp_path / "new"):
-        assert (tmp_path / "new").is_dir()
+        assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
         told = "new is being written by another process; wait for it, or choose"
         with pytest.raises(RunFolderError, match=told), alone(tmp_path / "new"):
             pytest.fail("both are in")

@@ -12,12 +12,13 @@ from rarl.errors import RunFolderError
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Keeps other processes out of the folder, which is made where it is not there; a kill lets go of it.
+    """Keeps other processes out of the folder, which is made for its owner alone where it is not there; a kill
+    lets go of it.
 
     Errors: RunFolderError where another one is at it. Where the system can't lock folders nobody is kept out.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError as error:
         why = "it is a file" if folder.is_file() else error.strerror
